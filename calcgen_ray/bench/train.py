@@ -1,0 +1,120 @@
+"""Training throughput: packed rows against padded ones, and the ways to compute a row.
+
+Every figure is the median over several steps; the variants take turns, so that a machine that
+slows down slows them all.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from calcgen_ray import runtime
+from calcgen_ray.config import Config
+from calcgen_ray.corpus.packing import pack
+from calcgen_ray.model.loading import load_model, load_model_tokenizer
+from calcgen_ray.model.packed import Attention, PackedLM, Rows
+from calcgen_ray.model.tokenizer import encode_all
+from calcgen_ray.train.batches import fill_rows
+from calcgen_ray.train.optimizer import make_optimizer
+from calcgen_ray.train.step import train_step
+
+PAD_TO = 128
+TOKENS_PER_STEP = 4096
+
+Cells = Sequence[Sequence[int]]
+
+
+@dataclass
+class Variant:
+    """One way to train: how cells become rows, and how rows are computed."""
+
+    batching: str
+    attention: Attention
+    loss: str
+    precision: str
+    rows: Rows
+    useful: int  # tokens of cells, not of padding
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        chunked = " chunked loss" if self.loss == "chunked" else ""
+        return f"{self.batching} {self.attention}{chunked} {self.precision}"
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Useful tokens a second, by the median step."""
+        return self.useful / sorted(self.seconds)[len(self.seconds) // 2]
+
+
+def bench_train(texts: Sequence[str], config: Config, repeats: int = 7) -> dict[str, Any]:
+    """Measures on the cells `texts`, each cut to 128 tokens, one thread, one process.
+
+    Returns packed_over_padded, the fastest packed variant over the fastest padded one of the same
+    model and dtype, other ratios, and every variant's useful tokens a second.
+    """
+    runtime.set_threads(1)
+    tokenizer = load_model_tokenizer(config.model, config.revision)
+    end = tokenizer.eos_token_id
+    cells = [[*ids, end][:PAD_TO] for ids in encode_all(tokenizer, list(texts))]
+    precision = runtime.pick_precision(config.train.precision, "cpu")
+    variants = list(make_variants(cells, config.train.block_size, precision))
+    model = load_model(config.model, config.revision)
+    optimizer = make_optimizer(model, config.optim)
+    for _ in range(repeats + 1):
+        for variant in variants:
+            variant.seconds.append(_step_seconds(model, optimizer, variant))
+    for variant in variants:
+        del variant.seconds[0]  # warm-up
+    return summarise(variants, cells, precision)
+
+
+def make_variants(cells: Cells, block_size: int, precision: str) -> Iterator[Variant]:
+    """Packed and padded rows of the same number of places, in each way to compute them."""
+    rng = random.Random(0)
+    packs = pack([len(cell) for cell in cells], block_size)
+    rng.shuffle(packs)
+    packed = [[cells[i] for i in row] for row in packs[: TOKENS_PER_STEP // block_size]]
+    padded = [[cell] for cell in rng.sample(cells, min(len(cells), TOKENS_PER_STEP // PAD_TO))]
+    for batching, rows, width in (("packed", packed, block_size), ("padded", padded, PAD_TO)):
+        tensors, useful = fill_rows(rows, width), sum(len(cell) for row in rows for cell in row)
+        kernels: tuple[Attention, ...] = ("eager", "sdpa", "matmul")
+        for kernel in kernels:
+            yield Variant(batching, kernel, "plain", precision, tensors, useful)
+        if batching == "packed":
+            yield Variant(batching, "matmul", "chunked", precision, tensors, useful)
+            if precision != "fp32":
+                yield Variant(batching, "sdpa", "plain", "fp32", tensors, useful)
+
+
+def summarise(variants: Sequence[Variant], cells: Cells, precision: str) -> dict[str, Any]:
+    """The ratios, and the figures of every variant."""
+    speed = {variant.name: round(variant.tokens_per_s, 1) for variant in variants}
+    best = {
+        batching: max(v for k, v in speed.items() if k.startswith(batching) and precision in k)
+        for batching in ("packed", "padded")
+    }
+    matmul = speed[f"packed matmul {precision}"]
+    return {
+        "packed_over_padded": round(best["packed"] / best["padded"], 3),
+        "matmul_over_eager": round(matmul / speed[f"packed eager {precision}"], 3),
+        "matmul_over_sdpa": round(matmul / speed[f"packed sdpa {precision}"], 3),
+        "chunked_over_plain": round(speed[f"packed matmul chunked loss {precision}"] / matmul, 3),
+        "mean_cell_tokens": round(sum(map(len, cells)) / len(cells), 2),
+        "precision": precision,
+        "useful_tokens_per_s": speed,
+    }
+
+
+def _step_seconds(model: Any, optimizer: Any, variant: Variant) -> float:
+    lm = PackedLM(model, variant.attention, "chunked" if variant.loss == "chunked" else "plain")
+    begin = time.perf_counter()
+    train_step(
+        lm, optimizer, [variant.rows], tokens=variant.useful,
+        autocast=variant.precision == "bf16", single=variant.batching == "padded",
+    )  # fmt: skip
+    return time.perf_counter() - begin

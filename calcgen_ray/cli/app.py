@@ -1,0 +1,231 @@
+"""The verbs: `calcgen VERB [CONFIG] [key.sub=value ...]`.
+
+Exit codes: 0 good, 1 the run failed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from calcgen_ray import settings
+from calcgen_ray.cli import views
+from calcgen_ray.cli.screen import Screen
+from calcgen_ray.config import Config
+from calcgen_ray.errors import CalcgenError, ConfigError
+
+app = typer.Typer(
+    name="calcgen",
+    help="Fine-tune CodeGen on calculus code, search its hyperparameters, serve the best.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+corpus_app = typer.Typer(help="Build and look at a corpus.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure ratios on this machine.", no_args_is_help=True)
+app.add_typer(corpus_app, name="corpus")
+app.add_typer(bench_app, name="bench")
+screen = Screen()
+
+ConfigArg = Annotated[str, typer.Argument(help="A preset (`calcgen ls`) or a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="key.sub=value ...")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan, do nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")]
+Source = Annotated[str, typer.Option("--from", help="A run, a folder, or an endpoint's URL.")]
+Model = Annotated[str | None, typer.Option("--model", help="A folder, a hub id, or `embedded`.")]
+
+
+def load(source: str, overrides: list[str] | None, model: str | None = None) -> Config:
+    """The configuration; `calcgen train optim.lr=1e-3` means the default preset."""
+    values = list(overrides or [])
+    if "=" in source and not Path(source).exists():
+        source, values = "embedded", [source, *values]
+    if model is not None:
+        values.append(f"model={model}")
+    return settings.load(source, values)
+
+
+@app.command()
+def run(
+    config: ConfigArg = "embedded",
+    overrides: Overrides = None,
+    model: Model = None,
+    once: Annotated[bool, typer.Option("--once", help="Stop after the first completion.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """The main job: corpus, train, tune, promote, serve, and one completion."""
+    from calcgen_ray.cli import jobs
+
+    resolved = load(config, overrides, model)
+    if dry_run:
+        return views.show_plan(screen, resolved)
+    jobs.run(screen, resolved, once=once, json=json)
+
+
+@app.command()
+def train(
+    config: ConfigArg = "embedded",
+    overrides: Overrides = None,
+    model: Model = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Fine-tune with Ray Train; the same command goes on where it was interrupted."""
+    from calcgen_ray.cli import jobs
+
+    resolved = load(config, overrides, model)
+    if dry_run:
+        return views.show_plan(screen, resolved)
+    jobs.train(screen, resolved, json=json)
+
+
+@app.command()
+def tune(
+    config: ConfigArg = "tune_configs/smoke.yaml",
+    overrides: Overrides = None,
+    model: Model = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Search hyperparameters with Ray Tune, ranked by perplexity."""
+    from calcgen_ray.cli import jobs
+
+    resolved = load(config, overrides, model)
+    if dry_run:
+        return views.show_plan(screen, resolved)
+    jobs.tune(screen, resolved, json=json)
+
+
+@corpus_app.command("build")
+def corpus_build(
+    config: ConfigArg = "embedded",
+    overrides: Overrides = None,
+    folders: Annotated[
+        list[str] | None, typer.Option("--from", help="A folder of .ipynb, .py and .md files.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read the sources, run every cell, split, and write Parquet and a manifest."""
+    from calcgen_ray.cli import jobs
+
+    resolved = load(config, overrides)
+    if folders:
+        resolved = settings.replace(resolved, {"corpus.folders": folders})
+    jobs.corpus(screen, resolved, json=json)
+
+
+@app.command("eval")
+def evaluate(
+    checkpoints: Annotated[list[str], typer.Argument(help="Runs' names, folders or `embedded`.")],
+    config: Annotated[str, typer.Option("--config", help="Whose corpus is read.")] = "embedded",
+    corpus: Annotated[Path | None, typer.Option("--corpus", help="A built corpus.")] = None,
+    storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
+    json: Json = False,
+) -> None:
+    """Measure checkpoints side by side on held-out cells."""
+    from calcgen_ray.cli import jobs
+
+    jobs.evaluate(screen, load(config, [f"run.storage={storage}"]), checkpoints, corpus, json=json)
+
+
+@app.command()
+def promote(
+    target: Annotated[str, typer.Argument(help="A run's name or a folder.")],
+    storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
+) -> None:
+    """Copy a verified checkpoint into the registry; `calcgen serve` deploys it."""
+    from calcgen_ray.cli import jobs
+
+    jobs.promote(screen, target, Path(storage))
+
+
+@app.command()
+def serve(
+    config: ConfigArg = "embedded",
+    overrides: Overrides = None,
+    once: Annotated[bool, typer.Option("--once", help="Stop when it answers.")] = False,
+) -> None:
+    """Deploy the promoted checkpoint with Ray Serve, until Ctrl-C."""
+    from calcgen_ray.cli import jobs
+
+    jobs.serve(screen, load(config, overrides), once=once)
+
+
+@app.command()
+def sample(
+    prompt: Annotated[str, typer.Argument(help="A statement in words, or code to go on with.")],
+    target: Source = "http://127.0.0.1:8000",
+    storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
+    max_tokens: Annotated[int, typer.Option(help="Longest completion, in tokens.")] = 128,
+    temperature: Annotated[float, typer.Option(help="0 is greedy.")] = 0.7,
+    top_p: Annotated[float, typer.Option(help="Nucleus: the smallest set of this mass.")] = 0.95,
+    n: Annotated[int, typer.Option("-n", help="Completions.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same text.")] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as code, as it is.")] = False,
+) -> None:
+    """Complete a prompt with a checkpoint or an endpoint."""
+    from calcgen_ray.cli import jobs
+
+    jobs.sample(screen, prompt, target, Path(storage), raw=raw, max_tokens=max_tokens,
+                temperature=temperature, top_p=top_p, n=n, seed=seed)  # fmt: skip
+
+
+@bench_app.command("train")
+def bench_train(
+    config: ConfigArg = "embedded", overrides: Overrides = None, json: Json = False
+) -> None:
+    """Useful tokens a second: packed rows over padded ones."""
+    from calcgen_ray.cli import jobs
+
+    jobs.bench_train(screen, load(config, overrides), json=json)
+
+
+@app.command("ls")
+def list_presets() -> None:
+    """List the presets that ship with the package."""
+    screen.table("presets", [{"name": k, "what it is": v} for k, v in settings.presets().items()])
+
+
+@app.command()
+def validate(config: ConfigArg, overrides: Overrides = None) -> None:
+    """Check a configuration and say what is wrong with it."""
+    resolved = load(config, overrides)
+    screen.say(f"{config}: good; run name {resolved.run_name}")
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Say what this machine and installation have: what a bug report needs."""
+    views.show_doctor(screen, json=json)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns the exit code."""
+    try:
+        code: Any = app(arguments, standalone_mode=False)
+        return int(code or 0)
+    except CalcgenError as error:
+        screen.fail(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        screen.fail("interrupted; the same command goes on from the last checkpoint")
+        return 130
+    except BrokenPipeError:
+        return 0
+    except typer.Exit as done:
+        return done.exit_code
+    except Exception as error:
+        message = getattr(error, "format_message", None)  # click's usage errors
+        if message is None:
+            raise
+        screen.fail(str(ConfigError(message())))
+        return 2
+
+
+def entry() -> None:
+    sys.exit(main())

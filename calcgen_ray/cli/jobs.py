@@ -1,0 +1,222 @@
+"""What each verb does: a call into the layers below, with progress on the screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from calcgen_ray import cluster, pipeline
+from calcgen_ray.cli import views
+from calcgen_ray.cli.screen import Screen
+from calcgen_ray.config import Config
+from calcgen_ray.corpus import store
+from calcgen_ray.corpus.build import build
+from calcgen_ray.errors import InputError
+from calcgen_ray.problem import as_prompt
+from calcgen_ray.registry.locate import find_checkpoint
+
+LOG = "ray.log"
+
+
+def run(screen: Screen, config: Config, *, once: bool, json: bool) -> None:
+    folder = pipeline.run_folder(config)
+    with screen.quiet(folder / LOG):
+        try:
+            with screen.progress():
+                summary = pipeline.run(config, _listeners(screen, config))
+            views.show_summary(screen, summary)
+            screen.say(f"summary, plots and Ray's log: {folder}/")
+            if json:
+                screen.json(summary)
+            if not once:
+                _wait(screen, summary["serve"]["url"], summary["run"])
+        finally:
+            cluster.disconnect()
+
+
+def train(screen: Screen, config: Config, *, json: bool) -> None:
+    from calcgen_ray.report.plots import plot_run
+    from calcgen_ray.train.driver import train as fit
+
+    folder = pipeline.run_folder(config)
+    with screen.quiet(folder / LOG):
+        try:
+            with screen.progress():
+                listeners = _listeners(screen, config)
+                result = fit(config, build(config, listeners.stage), folder, listeners.train)
+        finally:
+            cluster.disconnect()
+        plots = plot_run(folder)
+        views.show_training(screen, pipeline.describe_training(result))
+        screen.say(f"run {config.run_name}: {', '.join(str(p) for p in plots)}")
+        if json:
+            screen.json({"run": config.run_name, **pipeline.describe_training(result)})
+
+
+def tune(screen: Screen, config: Config, *, json: bool) -> None:
+    from calcgen_ray.tune import table
+    from calcgen_ray.tune.driver import tune as search
+
+    folder = pipeline.run_folder(config)
+    with screen.quiet(folder / LOG):
+        try:
+            with screen.progress():
+                listeners = _listeners(screen, config)
+                found = search(config, build(config, listeners.stage), folder, listeners.tune)
+        finally:
+            cluster.disconnect()
+        rows = [table.flat(row) for row in found.rows]
+        shown = [{k: v for k, v in row.items() if k != "checkpoint"} for row in rows]
+        screen.table("trials by perplexity", shown)
+        screen.say(f"table: {folder / table.TABLE}; best settings: {folder / table.BEST}")
+        screen.say(f"promote the winner: calcgen promote {found.best.checkpoint}")
+        if json:
+            screen.json({"run": config.run_name, **pipeline.describe_search(found),
+                         "rows": rows})  # fmt: skip
+
+
+def corpus(screen: Screen, config: Config, *, json: bool) -> None:
+    with screen.progress():
+        folder = build(config, screen.advance)
+    manifest = store.read_manifest(folder)
+    views.show_corpus(screen, folder, manifest)
+    if json:
+        screen.json({"folder": str(folder), **manifest})
+
+
+def evaluate(
+    screen: Screen, config: Config, targets: list[str], corpus: Path | None, *, json: bool
+) -> None:
+    from calcgen_ray.evaluate.perplexity import evaluate as measure
+
+    storage = Path(config.run.storage)
+    places = [(t, t if t == "embedded" else str(find_checkpoint(t, storage))) for t in targets]
+    folder = corpus or build(config, screen.advance)
+    rows = []
+    for name, place in places:
+        found = measure(name, place, folder)
+        rows.append({"checkpoint": found.name, "perplexity": found.perplexity,
+                     "tokens": found.tokens, "cells": found.cells})  # fmt: skip
+    screen.table("held-out cells", rows)
+    if json:
+        screen.json({"corpus": str(folder), "checkpoints": rows})
+
+
+def promote(screen: Screen, target: str, storage: Path) -> None:
+    from calcgen_ray.generate.convert import to_ctranslate2
+    from calcgen_ray.registry.store import Registry
+
+    folder = find_checkpoint(target, storage)
+    name = target if (storage / target).is_dir() else folder.name
+    entry = Registry(storage / "registry").promote(folder, Path(name).name, convert=to_ctranslate2)
+    screen.say(f"promoted {entry.id} from {folder}; `calcgen serve` deploys it")
+
+
+def serve(screen: Screen, config: Config, *, once: bool) -> None:
+    entry = pipeline.registry(config).live()
+    with screen.quiet(Path(config.run.storage) / "registry" / LOG):
+        try:
+            told = pipeline.serve_once(config, entry)
+            screen.say(f"serving {entry.id}")
+            if not once:
+                _wait(screen, told["url"], config.run_name)
+        finally:
+            cluster.disconnect()
+
+
+def sample(
+    screen: Screen, prompt: str, target: str, storage: Path, *, raw: bool, **sampling: Any
+) -> None:
+    text = prompt if raw else as_prompt(prompt)
+    for completion in _complete(text, target, storage, sampling):
+        screen.say(text + completion.text.rstrip() + "\n")
+
+
+def _complete(text: str, target: str, storage: Path, sampling: dict[str, Any]) -> Any:
+    if target.startswith(("http://", "https://")):
+        from calcgen_ray.serving import client
+
+        return client.complete(target, text, **sampling)
+    from calcgen_ray.generate.engine import SamplingParams, open_engine
+
+    if sampling["n"] > 1 and sampling["temperature"] == 0:
+        raise InputError("temperature 0 is greedy and gives one text; n above 1 needs more than 0")
+    engine = open_engine(find_checkpoint(target, storage), "transformers")
+    try:
+        [completions] = engine.generate([text], SamplingParams(**sampling))
+    finally:
+        engine.close()
+    return completions
+
+
+def bench_train(screen: Screen, config: Config, *, json: bool) -> None:
+    from calcgen_ray.bench.train import bench_train as measure
+
+    with screen.progress():
+        folder = build(config, screen.advance)
+    found = measure([record.text for record in store.read(folder, "train")], config)
+    speeds = found["useful_tokens_per_s"]
+    screen.table("training, useful tokens a second, one thread",
+                 [{"variant": k, "tokens/s": v} for k, v in speeds.items()])  # fmt: skip
+    screen.facts("ratios", {k: v for k, v in found.items() if k != "useful_tokens_per_s"})
+    if json:
+        screen.json(found)
+
+
+def _listeners(screen: Screen, config: Config) -> pipeline.Listeners:
+    return pipeline.Listeners(
+        stage=screen.advance,
+        train=TrainView(screen, config.train.log_steps),
+        tune=lambda event: _tune_line(screen, event),
+        say=screen.say,
+    )
+
+
+class TrainView:
+    """Shows a training journal as it grows."""
+
+    def __init__(self, screen: Screen, log_steps: int) -> None:
+        self.screen, self.log_steps, self.total = screen, log_steps, 0
+
+    def __call__(self, entry: Mapping[str, Any]) -> None:
+        event, step = entry["event"], entry["step"]
+        if event == "start":
+            self.total = entry["total"]
+            resumed = f", going on from step {step}" if step else ""
+            self.screen.say(
+                f"  {entry['parameters'] / 1e6:.1f} M parameters, {self.total} steps on "
+                f"{entry['workers']} x {entry['device']} in {entry['precision']}{resumed}"
+            )
+        elif event == "eval" and entry.get("perplexity") is not None:
+            self.screen.say(f"  epoch {entry['epoch']:.2f}: perplexity {entry['perplexity']:,.3f}")
+        elif event == "step":
+            self.screen.advance("train", step, self.total, f"loss {entry['loss']:.4f}")
+            if (step - 1) % self.log_steps == 0 or step == self.total:
+                self.screen.say(f"  step {step:5}/{self.total}, loss {entry['loss']:.4f}")
+
+
+def _tune_line(screen: Screen, event: Mapping[str, Any]) -> None:
+    if event["event"] == "start":
+        values = ", ".join(f"{k} {v:.4g}" for k, v in event["values"].items())
+        screen.say(f"  trial {event['trial']}: {values}")
+    elif event["event"] == "result" and "perplexity" in event:
+        screen.say(f"  trial {event['trial']}: epoch {event['epochs']}, "
+                   f"perplexity {event['perplexity']:.3f}")  # fmt: skip
+    elif event["event"] == "error":
+        screen.say(f"  trial {event['trial']}: failed")
+
+
+def _wait(screen: Screen, url: str, model: str) -> None:
+    screen.say("The endpoint is up until Ctrl-C. Ask it:\n")
+    screen.say(
+        f"  curl {url}/v1/completions -H 'Content-Type: application/json' \\\n"
+        f'    -d \'{{"model": "{model}", "max_tokens": 96, "temperature": 0,\n'
+        '         "prompt": "# Integrate x*exp(x) with respect to x.\\n"}\'\n'
+    )
+    try:
+        while True:
+            time.sleep(1)
+    except KeyboardInterrupt:
+        screen.say("stopping")

@@ -1,0 +1,81 @@
+"""What the verbs show: plans, tables of results, the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from calcgen_ray import cluster, runtime, settings
+from calcgen_ray.cli.screen import Screen
+from calcgen_ray.config import Config
+from calcgen_ray.report.versions import versions
+
+
+def show_plan(screen: Screen, config: Config) -> None:
+    """The resolved tree as YAML, and what it would take of this machine."""
+    screen.say(settings.dump(config).rstrip())
+    has = cluster.local_resources()
+    device = cluster.fit(config.workers, has)
+    each = cluster.per_worker(config.workers, device)
+    precision = runtime.pick_precision(config.train.precision, device)
+    screen.facts("resource plan", {
+        "run": config.run_name,
+        "workers": f"{config.workers.count} x {each} on {device}, {precision}",
+        "this machine": has,
+        "rows a step": f"{config.train.batch_size} of {config.train.block_size} tokens",
+    })  # fmt: skip
+
+
+def show_doctor(screen: Screen, *, json: bool) -> None:
+    """Versions, CPUs, GPUs and number formats of this machine."""
+    flags = sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon"} & runtime.cpu_flags())
+    has = cluster.local_resources()
+    device = runtime.pick_device("auto", has["GPU"])
+    facts = {
+        **versions(),
+        "cpus": int(has["CPU"]),
+        "gpus": int(has["GPU"]),
+        "cpu_flags": flags,
+        "device": device,
+        "precision": runtime.pick_precision("auto", device),
+    }
+    shown = {**facts, "cpu_flags": " ".join(flags) or "none of note"}
+    screen.facts("calcgen doctor", shown)
+    if json:
+        screen.json(facts)
+
+
+def show_corpus(screen: Screen, folder: Any, manifest: Mapping[str, Any]) -> None:
+    """Counts of a corpus, and what was left out and why."""
+    keys = ("cells", "by_source", "by_family", "by_split", "tokens", "mean_cell_tokens",
+            "diversity", "licences")  # fmt: skip
+    screen.facts("corpus", {"folder": folder, **{k: manifest[k] for k in keys if manifest[k]}})
+    rows = [{"reason or count": k, "cells": v} for k, v in manifest["left_out"].items() if v]
+    if rows:
+        screen.table("read, run and left out", rows)
+
+
+def show_training(screen: Screen, trained: Mapping[str, Any]) -> None:
+    screen.facts("training", {k: v for k, v in trained.items() if v is not None})
+
+
+def show_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
+    """The main job's table: one line a figure."""
+    corpus, train, tune, serve = (summary[k] for k in ("corpus", "train", "tune", "serve"))
+    screen.facts(f"run {summary['run']}", {
+        "corpus": f"{corpus['cells']:,} cells ({_counts(corpus['by_source'])}), "
+                  f"{corpus['tokens']:,} tokens, {corpus['mean_cell_tokens']:.0f} a cell",
+        "training": f"{train['workers']} workers, {train['steps']:,} steps, "
+                    f"{train['useful_tokens_per_s']:,.0f} tokens/s, "
+                    f"{100 * train['pad_fraction']:.1f} % padding, {train['precision']}",
+        "loss": f"{train['loss_initial']:.3f} -> {train['loss_final']:.3f}",
+        "perplexity": f"{train['perplexity_initial']:,.1f} -> {train['perplexity_final']:,.3f}",
+        "search": f"{tune['trials']} trials; best lr {tune['best']['lr']:.2e}, epochs "
+                  f"{tune['best']['epochs']}, perplexity {tune['best']['perplexity']:.3f}",
+        "endpoint": f"{serve['url']}, first completion in {serve['latency_s']:.2f} s",
+    })  # fmt: skip
+    screen.say("\n" + serve["prompt"] + serve["completion"].rstrip() + "\n")
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{value:,} {key}" for key, value in counts.items())

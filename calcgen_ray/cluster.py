@@ -1,0 +1,81 @@
+"""The Ray cluster: the one that is there, or one of this machine; what it has, what is asked."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from calcgen_ray.config import WorkersConfig
+from calcgen_ray.errors import ResourceError
+from calcgen_ray.runtime import Device, cpu_count, pick_device
+
+OBJECT_STORE_BYTES = 256 * 1024 * 1024
+
+
+def connect() -> None:
+    """Joins the cluster that Ray's own address names, else starts one on this machine.
+
+    Raises:
+        ResourceError: the named cluster does not answer.
+    """
+    import os
+
+    import ray
+
+    if ray.is_initialized():
+        return
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if os.environ.get("RAY_ADDRESS"):  # set by `ray job submit`
+        try:
+            ray.init(**quiet)
+        except ConnectionError as error:
+            raise ResourceError(
+                f"no Ray cluster at {os.environ['RAY_ADDRESS']}: {str(error).splitlines()[0]}"
+            ) from None
+        return
+    ray.init(num_cpus=cpu_count(), object_store_memory=OBJECT_STORE_BYTES, **quiet)
+
+
+def disconnect() -> None:
+    """Leaves the cluster; one that `connect` started ends."""
+    import ray
+
+    if ray.is_initialized():
+        ray.shutdown()
+
+
+def resources() -> dict[str, float]:
+    """CPUs and GPUs of the whole cluster."""
+    import ray
+
+    found = ray.cluster_resources()
+    return {"CPU": found.get("CPU", 0.0), "GPU": found.get("GPU", 0.0)}
+
+
+def local_resources() -> dict[str, float]:
+    """CPUs and GPUs that a cluster on this machine would have, without starting one."""
+    import torch
+
+    return {"CPU": float(cpu_count()), "GPU": float(torch.cuda.device_count())}
+
+
+def per_worker(workers: WorkersConfig, device: Device) -> dict[str, float]:
+    """What one worker reserves."""
+    return {"CPU": workers.cpus, **({"GPU": 1.0} if device == "gpu" else {})}
+
+
+def fit(workers: WorkersConfig, has: dict[str, float]) -> Device:
+    """The device of a plan that the cluster can hold.
+
+    Raises:
+        ResourceError: the arithmetic of what is asked and what there is.
+    """
+    device = pick_device(workers.device, has["GPU"])
+    for kind, each in per_worker(workers, device).items():
+        wanted = workers.count * each
+        if wanted > has[kind]:
+            raise ResourceError(
+                f"workers.count={workers.count} x {each:g} {kind} = {wanted:g} {kind}, but the "
+                f"cluster has {has[kind]:g}; lower workers.count or add nodes"
+            )
+    return device

@@ -1,0 +1,216 @@
+"""The one configuration tree: frozen, strict at every depth, with a range for every number.
+
+A preset or a file is read by `calcgen_ray.settings.load`; `Config` itself is plain pydantic and
+knows nothing of files. Field help is the string under each field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+
+from calcgen_ray.space import Distribution, check_space
+
+Int = Annotated[int, Strict()]
+Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Positive = Annotated[Int, Field(ge=1, le=10**9)]
+Fraction = Annotated[Float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
+
+
+class Section(BaseModel):
+    """Base of every part of the tree: frozen, unknown keys refused, docstrings kept as help."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True
+    )
+
+
+class RunConfig(Section):
+    name: Name | None = None
+    """Name of the run and of its folder; made from the preset and a hash when left out."""
+    storage: Annotated[str, Field(min_length=1)] = "runs"
+    """Folder that holds runs, corpora and the registry."""
+    seed: Annotated[Int, Field(ge=0, le=2**31 - 1)] = 0
+
+
+class SyntheticConfig(Section):
+    count: Annotated[Int, Field(ge=0, le=10**7)] = 1500
+    """Problems to make; 0 switches the source off."""
+    families: tuple[str, ...] = ()
+    """Empty means all of them."""
+    easy_operators: tuple[Positive, Positive] = (1, 2)
+    medium_operators: tuple[Positive, Positive] = (2, 4)
+    hard_operators: tuple[Positive, Positive] = (4, 6)
+    """Fewest and most operators of an expression, by difficulty."""
+    variable_share: Fraction = 0.75
+    """Share of leaves that are the variable; the rest are integers."""
+    max_integer: Annotated[Int, Field(ge=1, le=1000)] = 9
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SyntheticConfig:
+        for level in ("easy", "medium", "hard"):
+            low, high = getattr(self, f"{level}_operators")
+            if low > high:
+                raise ValueError(f"{level}_operators: {low} is more than {high}")
+        return self
+
+
+class CorpusConfig(Section):
+    docstrings: tuple[str, ...] = ("calculus",)
+    """Modules whose doctest examples are read; `calculus` stands for SymPy's calculus modules."""
+    folders: tuple[str, ...] = ()
+    """Folders of .ipynb, .py and .md files."""
+    synthetic: SyntheticConfig = SyntheticConfig()
+    valid_fraction: Annotated[Float, Field(ge=0.0, le=0.5)] = 0.1
+    """Share of documents and skeletons kept for validation."""
+    hold_out: tuple[str, ...] = ()
+    """Groups (chapters, documents) that go to validation whatever the fraction says."""
+    text: Literal["self_contained", "plain"] = "self_contained"
+    """Which form of a notebook's cell is trained on."""
+    run_cells: bool = True
+    """Run every cell once and keep out what does not run."""
+    dedupe: bool = True
+    """Drop exact copies, and near copies among cells that people wrote."""
+    cell_seconds: Annotated[Float, Field(gt=0, le=600)] = 10.0
+    processes: Annotated[Int, Field(ge=0, le=256)] = 0
+    """Processes that make and run cells; 0 means one per CPU."""
+
+
+class TrainConfig(Section):
+    epochs: Annotated[Int, Field(ge=1, le=10_000)] = 3
+    steps: Annotated[Int, Field(ge=1, le=10**8)] | None = None
+    """Optimizer steps; overrides epochs when given."""
+    batching: Literal["packed", "padded", "windows"] = "packed"
+    """packed: whole cells, several a block, no attention across them. padded: a cell a row.
+    windows: random windows over all cells joined, as in the article."""
+    block_size: Annotated[Int, Field(ge=8, le=2048)] = 256
+    """Tokens of a row (T)."""
+    batch_size: Annotated[Int, Field(ge=1, le=65_536)] = 16
+    """Rows of an optimizer step, over all workers."""
+    micro_batch_size: Annotated[Int, Field(ge=1, le=4096)] = 8
+    """Rows of one forward pass of one worker; more rows are accumulated."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    attention: Literal["auto", "sdpa", "matmul", "eager"] = "auto"
+    """auto takes what measures faster: matmul on a CPU under bf16, else sdpa."""
+    loss: Literal["plain", "chunked"] = "plain"
+    """chunked never holds all logits at once: for large vocabularies on small memories."""
+    checkpoint_steps: Annotated[Int, Field(ge=1)] = 100
+    """Optimizer steps between two checkpoints; each epoch ends with one besides."""
+    keep_checkpoints: Annotated[Int, Field(ge=1, le=1000)] = 2
+    """Newest checkpoints that are kept, the best one besides."""
+    valid_cells: Annotated[Int, Field(ge=1)] = 400
+    """Validation cells that are scored at each epoch."""
+    log_steps: Positive = 50
+    """A line of progress each so many steps."""
+
+
+class OptimConfig(Section):
+    lr: Annotated[Float, Field(gt=0, le=1)] = 2e-3
+    beta1: Annotated[Float, Field(ge=0, lt=1)] = 0.9
+    beta2: Annotated[Float, Field(ge=0, lt=1)] = 0.95
+    eps: Annotated[Float, Field(gt=0, le=1e-2)] = 1e-8
+    weight_decay: Annotated[Float, Field(ge=0, le=10)] = 0.1
+    decay: Literal["matrices", "all"] = "matrices"
+    """Which parameters the decay applies to."""
+    clip: Annotated[Float, Field(gt=0)] | None = 1.0
+    """Largest norm of the gradient; null switches clipping off."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_fraction: Fraction = 0.05
+    min_lr_fraction: Fraction = 0.1
+
+
+class WorkersConfig(Section):
+    count: Annotated[Int, Field(ge=1, le=4096)] = 2
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    cpus: Annotated[Float, Field(gt=0, le=256)] = 1.0
+    """CPUs that each worker reserves; also its torch threads."""
+    max_failures: Annotated[Int, Field(ge=0, le=1000)] = 2
+    """Restarts from the last checkpoint after a worker is lost."""
+
+
+class SamplingConfig(Section):
+    temperature: Annotated[Float, Field(ge=0, le=2)] = 0.7
+    top_p: Annotated[Float, Field(gt=0, le=1)] = 0.95
+    max_tokens: Annotated[Int, Field(ge=1, le=2048)] = 128
+
+
+class ServeConfig(Section):
+    host: str = "127.0.0.1"
+    port: Annotated[Int, Field(ge=1, le=65_535)] = 8000
+    replicas: Annotated[Int, Field(ge=1, le=1000)] = 1
+    cpus: Annotated[Float, Field(gt=0, le=256)] = 1.0
+    """CPUs that each replica reserves; also its engine's threads."""
+    engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
+    compute_type: Literal["auto", "int8", "float32", "float16", "int8_float16"] = "auto"
+    """auto: int8 on a CPU, float16 on a GPU."""
+    max_queued_requests: Annotated[Int, Field(ge=1)] = 128
+
+
+DEFAULT_SPACE: dict[str, Distribution] = {
+    "optim.lr": {"log_uniform": (3e-4, 1e-2)},
+    "train.epochs": {"choice": (1, 2)},
+}
+
+
+class TuneConfig(Section):
+    trials: Annotated[Int, Field(ge=1, le=100_000)] = 4
+    concurrent: Annotated[Int, Field(ge=0)] = 0
+    """Trials at once; 0 means as many as fit."""
+    scheduler: Literal["asha", "none"] = "asha"
+    searcher: Literal["random", "optuna"] = "random"
+    grace_epochs: Positive = 1
+    reduction_factor: Annotated[Int, Field(ge=2, le=16)] = 2
+    space: dict[str, Distribution] = DEFAULT_SPACE
+    """Dotted key of the configuration: log_uniform, uniform, int_uniform or choice."""
+
+
+class Config(Section):
+    """All that a run is made from."""
+
+    version: Literal[1] = 1
+    base: str | None = None
+    """Preset or file that this one starts from."""
+    model: Annotated[str, Field(min_length=1)] = "embedded"
+    """A folder, a hub id, or `embedded`."""
+    revision: str | None = None
+    run: RunConfig = RunConfig()
+    corpus: CorpusConfig = CorpusConfig()
+    train: TrainConfig = TrainConfig()
+    optim: OptimConfig = OptimConfig()
+    workers: WorkersConfig = WorkersConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    serve: ServeConfig = ServeConfig()
+    tune: TuneConfig = TuneConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        if self.train.micro_batch_size > self.train.batch_size:
+            raise ValueError(
+                f"train.micro_batch_size: {self.train.micro_batch_size} is more than "
+                f"train.batch_size {self.train.batch_size}"
+            )
+        check_space(self.tune.space, self.model_dump())
+        return self
+
+    def digest(self, *sections: str) -> str:
+        """12 hex digits of the named sections' values: equal settings, equal digest."""
+        part: dict[str, Any] = {name: self.model_dump(mode="json")[name] for name in sections}
+        text = json.dumps(part, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def run_name(self) -> str:
+        """The given name, or one made from the preset and what training depends on."""
+        if self.run.name:
+            return self.run.name
+        stem = (self.base or "run").rsplit("/", 1)[-1].removesuffix(".yaml")
+        return f"{stem}-{self.training_digest[:6]}"
+
+    @property
+    def training_digest(self) -> str:
+        """Digest of everything that the weights depend on."""
+        return self.digest("model", "revision", "corpus", "train", "optim")

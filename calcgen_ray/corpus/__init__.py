@@ -1,0 +1,1 @@
+"""The corpus: cells from docstrings, folders and synthetic families; split, stored, tokenised."""

@@ -1,0 +1,99 @@
+"""Synthetic calculus problems, ten families, made from a seed and nothing else.
+
+Each problem is keyed by (seed, family, difficulty, index), so that any of them can be made alone,
+in any process, with the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
+from random import Random
+from types import MappingProxyType
+
+from calcgen_ray.errors import ConfigError, DataError
+from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
+
+from . import (
+    definite_integrals,
+    derivatives,
+    expressions,
+    extrema,
+    integrals,
+    limits,
+    numerics,
+    odes,
+    plots,
+    series,
+)
+from .drafts import Family
+from .functions import Reject
+from .skeletons import skeleton
+from .trees import Shape
+
+__all__ = ["FAMILIES", "Family", "Shape", "generate", "make_problem", "skeleton"]
+
+FAMILIES: Mapping[str, Family] = MappingProxyType(
+    {
+        module.FAMILY.name: module.FAMILY
+        for module in (
+            derivatives, integrals, definite_integrals, limits, series,
+            odes, extrema, expressions, numerics, plots,
+        )
+    }
+)  # fmt: skip
+ATTEMPTS = 1000
+"""Draws before a problem is given up: with the default shape about one in five is kept."""
+
+DEFAULT = Shape()
+
+
+def make_problem(
+    family: str, difficulty: Difficulty, seed: int, index: int, shape: Shape = DEFAULT
+) -> Problem:
+    """The problem of that key: the same on every machine, whatever was made before.
+
+    Raises ConfigError for an unknown family or difficulty, DataError when the shape leaves so
+    little to draw that no good problem was found.
+    """
+    if family not in FAMILIES:
+        raise ConfigError(f"family {family!r} is unknown: give one of {', '.join(FAMILIES)}")
+    if difficulty not in DIFFICULTIES:
+        raise ConfigError(f"difficulty {difficulty!r} is unknown: give {', '.join(DIFFICULTIES)}")
+    rng = Random(f"{seed}/{family}/{difficulty}/{index}")
+    for _ in range(ATTEMPTS):
+        try:
+            draft = FAMILIES[family].draw(rng, difficulty, shape)
+        except Reject:
+            continue
+        return Problem(
+            id=f"{family}-{difficulty}-{seed}-{index}",
+            family=family,
+            difficulty=difficulty,
+            phrasing=f"{family}/{draft.phrasing}",
+            statement=draft.statement,
+            code=draft.code,
+            expected=draft.expected,
+            skeleton=draft.skeleton,
+        )
+    raise DataError(
+        f"no {difficulty} problem of {family} in {ATTEMPTS} draws (seed {seed}, index {index}): "
+        f"the shape leaves too little to draw, widen its operators or weights"
+    )
+
+
+def generate(
+    count_: int,
+    seed: int,
+    families: Sequence[str] = tuple(FAMILIES),
+    shape: Shape = DEFAULT,
+) -> Iterator[Problem]:
+    """`count_` problems, round robin over families, then difficulties, then indices."""
+    keys = (
+        (family, difficulty, index)
+        for index in count()
+        for difficulty in DIFFICULTIES
+        for family in families
+    )
+    for family, difficulty, index in islice(keys, count_):
+        yield make_problem(family, difficulty, seed, index, shape)

@@ -1,0 +1,214 @@
+"""Critical points and extreme values, in one variable, in two, and under a constraint."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import sympy
+from sympy import FiniteSet, Integer, Symbol
+
+from calcgen_ray.problem import Difficulty, Expected, Kind
+
+from .drafts import Draft, Family, phrase
+from .functions import draw_function, draw_variable, integer, is_finite, nodes, require
+from .rendering import STYLES, declare, script, source, text
+from .skeletons import skeleton
+from .trees import Shape
+from .values import is_real, values
+
+PHRASINGS = {
+    "critical": (
+        "Find the critical points of {f}.",
+        "Where is the derivative of {f} zero?",
+        "Find all {x} at which f({x}) = {f} has a horizontal tangent.",
+        "Locate the stationary points of f({x}) = {f}.",
+        "At which {x} can {f} have a local extremum?",
+        "Solve f'({x}) = 0 for f({x}) = {f}.",
+        "Let f({x}) = {f}. List its critical points.",
+        "Determine the candidates for extrema of {f}.",
+    ),
+    "range": (
+        "Find the {most} of {f} on [{a}, {b}].",
+        "What is the absolute {most} of {f} for {a} <= {x} <= {b}?",
+        "Compute the {most} value of f({x}) = {f} over the interval [{a}, {b}].",
+        "Let f({x}) = {f} on [{a}, {b}]. Find its {most} value.",
+    ),
+    "plane": (
+        "Find the critical points of f({x}, {y}) = {f}.",
+        "Where do both partial derivatives of {f} vanish?",
+        "Locate the stationary points of {f} in {x} and {y}.",
+        "Solve grad f = 0 for f({x}, {y}) = {f}.",
+    ),
+    "constrained": (
+        "Minimize {f} subject to {g} = {c}.",
+        "Find the minimum of {f} under the constraint {g} = {c}.",
+        "Use a Lagrange multiplier to minimize {f} with {g} = {c}.",
+        "What is the least value of {f} on the line {g} = {c}?",
+    ),
+}
+VARIANTS: dict[Difficulty, tuple[str, ...]] = {
+    "easy": ("critical",),
+    "medium": ("critical", "critical", "range"),
+    "hard": (*["critical"] * 4, *["range"] * 4, "plane", "constrained"),
+}
+
+
+def turning_polynomial(rng: Random, x: Symbol) -> Any:
+    """A quadratic or cubic whose derivative has integer roots."""
+    if rng.random() < 0.4:
+        a, c = integer(rng, -5, 5), integer(rng, 1, 4)
+        return sympy.expand(c * rng.choice([1, -1]) * (x - a) ** 2) + rng.randint(-9, 9)
+    a, b = rng.sample(range(-4, 5), 2)
+    c = Integer(rng.choice([1, 2, 3])) * (6 if (a + b) % 2 else 3)
+    return sympy.integrate(sympy.expand(c * (x - a) * (x - b)), x) + rng.randint(-9, 9)
+
+
+def stationary(f: Any, x: Symbol) -> list[Any]:
+    """The rational zeros of f' where f is finite, in order.
+
+    Rejects unless the numerator of f' is a product of polynomials that split over the rationals,
+    of quadratics without a real zero, and of exponentials.
+    """
+    above = sympy.factor(sympy.numer(sympy.together(sympy.diff(f, x))))
+    roots: set[Any] = set()
+    for factor in sympy.Mul.make_args(above):
+        base = factor.base if factor.is_Pow and factor.exp.is_Integer else factor
+        if isinstance(base, sympy.exp) or not base.has(x):
+            continue
+        require(bool(base.is_polynomial(x)) and sympy.degree(base, x) <= 1)
+        roots |= set(sympy.roots(base, x))
+    good = [root for root in roots if bool(abs(values(f, x, [float(root)])[0]) < 1e6)]
+    require(len(good) == len(roots) and 1 <= len(good) <= 4)
+    slopes = [values(sympy.diff(f, x), x, [float(root)])[0] for root in good]
+    require(all(bool(abs(slope) < 1e-8) for slope in slopes))
+    return sorted(good)
+
+
+def draw_bent(rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol) -> tuple[Any, Any]:
+    """A function with known critical points: a polynomial, or any random one that has some."""
+    if difficulty == "easy" and rng.random() < 0.5:
+        f = turning_polynomial(rng, x)
+    else:
+        outer = turning_polynomial(rng, x) if rng.random() < 0.3 else x
+        planned = shape.size(rng, difficulty, 6) + (difficulty != "easy") - (outer != x)
+        f = draw_function(rng, max(1, planned), shape, [x]).subs(x, outer)
+        require(not f.has(sympy.tan, sympy.sin, sympy.cos, sympy.asin, sympy.acos))
+    require(nodes(f) <= 30 and all(p.exp.q <= 2 and abs(p.exp) <= 6
+                                   for p in f.atoms(sympy.Pow) if p.exp.is_Rational))  # fmt: skip
+    return f, stationary(f, x)
+
+
+def solve_line(rng: Random, f: Any, x: Symbol) -> list[str]:
+    """f, its derivative and the solve call, in one of three layouts."""
+    form = rng.randrange(3)
+    if form == 0:
+        return [declare([x]), f"f = {source(f)}", f"result = solve(diff(f, {x}), {x})"]
+    if form == 1:
+        return [declare([x]), f"f = {source(f)}", f"result = solve(f.diff({x}), {x})"]
+    return [declare([x]), f"df = diff({source(f)}, {x})", f"result = solve(df, {x})"]
+
+
+def draw_critical(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
+    """All zeros of the derivative; SymPy's solve must find the same."""
+    x = draw_variable(rng)
+    f, points = draw_bent(rng, difficulty, shape, x)
+    require(set(sympy.solve(sympy.diff(f, x), x)) == set(points))
+    code = script(solve_line(rng, f, x), rng.choice(STYLES))
+    number, statement = phrase(rng, PHRASINGS, "critical", f=f, x=x)
+    given = {"function": text(f), "variable": str(x)}
+    expected = Expected(Kind.SOLUTION_SET, text(FiniteSet(*points)), given)
+    return Draft(number, statement, code, expected, f"extremum: {skeleton(f)}")
+
+
+def draw_range(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
+    """The greatest or least value on a closed interval around the critical points."""
+    x = draw_variable(rng)
+    f, points = draw_bent(rng, difficulty, shape, x)
+    a = Integer(sympy.floor(points[0])) - rng.randint(1, 3)
+    b = Integer(sympy.ceiling(points[-1])) + rng.randint(1, 3)
+    require(is_real(f, x, float(a), float(b), 1e4))
+    require(set(sympy.solve(sympy.diff(f, x), x)) == set(points))
+    most = rng.choice(("max", "min"))
+    value = (max if most == "max" else min)([f.subs(x, p) for p in [a, b, *points]], key=float)
+    require(nodes(value) <= 10 and is_finite(value))
+    slope = rng.choice((f"diff(f, {x})", f"f.diff({x})"))
+    lines = [
+        declare([x]),
+        f"f = {source(f)}",
+        f"points = solve({slope}, {x}) + [{a}, {b}]",
+        f"result = {most}(f.subs({x}, p) for p in points)",
+    ]
+    code = script(lines, rng.choice(STYLES))
+    names = {"max": "maximum", "min": "minimum"}
+    number, statement = phrase(rng, PHRASINGS, "range", f=f, x=x, a=a, b=b, most=names[most])
+    given = {"function": text(f), "variable": str(x), "low": str(a), "high": str(b), "find": most}
+    expected = Expected(Kind.EXPRESSION, text(value), given)
+    return Draft(number, statement, code, expected, f"extremum: {skeleton(f)}")
+
+
+def quadratic_form(rng: Random, x: Symbol, y: Symbol) -> Any:
+    """A positive definite quadratic in two variables with linear terms."""
+    a, b, c = integer(rng, 1, 5), Integer(rng.randint(-2, 2)), integer(rng, 2, 5)
+    require(4 * a * c > b * b)
+    return a * x**2 + b * x * y + c * y**2 + rng.randint(-9, 9) * x + rng.randint(-9, 9) * y
+
+
+def draw_plane(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
+    """Where the gradient vanishes: a sum of two turning polynomials, or a quadratic."""
+    x, y = rng.choice([sympy.symbols("x y"), sympy.symbols("u v"), sympy.symbols("s t")])
+    if rng.random() < 0.5:
+        f = quadratic_form(rng, x, y)
+        points = sympy.linsolve([f.diff(x), f.diff(y)], x, y)
+        call = f"linsolve([diff(f, {x}), diff(f, {y})], {x}, {y})"
+    else:
+        p, q = turning_polynomial(rng, x), turning_polynomial(rng, y)
+        require(max(sympy.degree(p, x), sympy.degree(q, y)) == 3)
+        f = p + q
+        points = FiniteSet(*[(a, b) for a in stationary(p, x) for b in stationary(q, y)])
+        call = f"solve([diff(f, {x}), diff(f, {y})], [{x}, {y}])"
+        require(set(sympy.solve([f.diff(x), f.diff(y)], [x, y])) == set(map(tuple, points)))
+    code = script([declare([x, y]), f"f = {source(f)}", f"result = {call}"], rng.choice(STYLES))
+    number, statement = phrase(rng, PHRASINGS, "plane", f=f, x=x, y=y)
+    given = {"function": text(f), "variable": f"{x},{y}"}
+    expected = Expected(Kind.SOLUTION_SET, text(points), given)
+    return Draft(number, statement, code, expected, f"extremum: {skeleton(f)}")
+
+
+def draw_constrained(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
+    """A definite quadratic on a line: Lagrange's conditions are linear, the minimum is unique."""
+    x, y = rng.choice([sympy.symbols("x y"), sympy.symbols("u v")])
+    f, c = quadratic_form(rng, x, y), integer(rng, 1, 9)
+    g = integer(rng, 1, 4) * x + integer(rng, -4, 4) * y
+    free = sympy.solve(g - c, y)[0]
+    along = sympy.expand(f.subs(y, free))
+    value = along.subs(x, sympy.solve(along.diff(x), x)[0])
+    lam = Symbol("lam")
+    lines = [
+        declare([x, y, lam]),
+        f"f = {source(f)}",
+        f"L = f - lam*({source(g - c)})",
+        f"point = solve([L.diff(s) for s in ({x}, {y}, lam)], [{x}, {y}, lam])",
+        "result = f.subs(point)",
+    ]
+    code = script(lines, rng.choice(STYLES))
+    number, statement = phrase(rng, PHRASINGS, "constrained", f=f, g=g, c=c)
+    given = {"function": text(f), "variable": f"{x},{y}", "constraint": text(g - c), "find": "min"}
+    expected = Expected(Kind.EXPRESSION, text(value), given)
+    return Draft(number, statement, code, expected, f"extremum: {skeleton((f, g))}")
+
+
+DRAWS = {
+    "critical": draw_critical,
+    "range": draw_range,
+    "plane": draw_plane,
+    "constrained": draw_constrained,
+}
+
+
+def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
+    """Polynomials first; intervals, then two variables and constraints with the difficulty."""
+    return DRAWS[rng.choice(VARIANTS[difficulty])](rng, difficulty, shape)
+
+
+FAMILY = Family("extrema", PHRASINGS, draw)

@@ -1,0 +1,44 @@
+"""Indefinite integrals, made forward, backward and by parts."""
+
+from __future__ import annotations
+
+from random import Random
+
+from calcgen_ray.problem import Difficulty, Expected, Kind
+
+from .drafts import Draft, Family, phrase
+from .functions import draw_variable
+from .integrands import draw_integrand
+from .rendering import solution, text
+from .skeletons import skeleton
+from .trees import Shape
+
+PHRASINGS = {
+    "indefinite": (
+        "Integrate {f} with respect to {x}.",
+        "Find the indefinite integral of {f}.",
+        "Compute the integral of {f} d{x}.",
+        "Find an antiderivative of {f}.",
+        "Evaluate the indefinite integral of f({x}) = {f}.",
+        "What function has the derivative {f}?",
+        "Given f'({x}) = {f}, find f({x}).",
+        "Calculate the primitive of {f} in {x}.",
+        "Use SymPy to integrate f({x}) = {f}.",
+        "Let y' = {f}. Recover y by integration.",
+    ),
+}
+
+
+def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
+    """The difficulty is the number of operators of the random functions."""
+    x = draw_variable(rng)
+    made = draw_integrand(rng, difficulty, shape, x)
+    calls = (f"integrate({{f}}, {x})", f"integrate({{f}}, {x})", f"{{f}}.integrate({x})")
+    code = solution(rng, [x], made.function, calls)
+    number, statement = phrase(rng, PHRASINGS, "indefinite", f=made.function, x=x)
+    given = {"integrand": text(made.function), "variable": str(x), "made": made.made}
+    expected = Expected(Kind.ANTIDERIVATIVE, text(made.antiderivative), given)
+    return Draft(number, statement, code, expected, f"integral: {skeleton(made.function)}")
+
+
+FAMILY = Family("integrals", PHRASINGS, draw)

@@ -1,0 +1,53 @@
+"""Synthetic problems in several processes; which process makes one does not change it."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+
+from calcgen_ray.config import SyntheticConfig
+from calcgen_ray.corpus.families import FAMILIES, Shape, make_problem
+from calcgen_ray.errors import ConfigError
+from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
+
+CHUNK = 25
+Order = tuple[str, Difficulty, int]
+
+
+def make_problems(config: SyntheticConfig, seed: int, processes: int) -> Iterator[Problem]:
+    """`config.count` problems, evenly over families and difficulties.
+
+    Raises:
+        ConfigError: a family that is not there.
+    """
+    orders = _orders(config)
+    shape = Shape(
+        operators={
+            "easy": config.easy_operators,
+            "medium": config.medium_operators,
+            "hard": config.hard_operators,
+        },
+        variable_share=config.variable_share,
+        high=config.max_integer,
+    )
+    chunks = [orders[i : i + CHUNK] for i in range(0, len(orders), CHUNK)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, max(1, len(chunks))), context) as pool:
+        for problems in pool.map(_make, chunks, [seed] * len(chunks), [shape] * len(chunks)):
+            yield from problems
+
+
+def _orders(config: SyntheticConfig) -> list[Order]:
+    for family in config.families:
+        if family not in FAMILIES:
+            raise ConfigError(
+                f"corpus.synthetic.families: got {family!r}; allowed: {', '.join(FAMILIES)}"
+            )
+    families = [name for name in FAMILIES if not config.families or name in config.families]
+    pairs = [(family, difficulty) for difficulty in DIFFICULTIES for family in families]
+    return [(*pairs[i % len(pairs)], i // len(pairs)) for i in range(config.count)]
+
+
+def _make(orders: list[Order], seed: int, shape: Shape) -> list[Problem]:
+    return [make_problem(family, level, seed, index, shape) for family, level, index in orders]

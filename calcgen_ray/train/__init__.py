@@ -1,0 +1,1 @@
+"""Training: a pure-torch step and loop, and the thin Ray shell around them."""

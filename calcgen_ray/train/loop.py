@@ -1,0 +1,229 @@
+"""The training loop of one worker, in pure torch: start or resume, step, score, save, report.
+
+Run by Ray Train in each worker, and as it is in tests. Everything that decides a weight depends on
+(configuration, corpus, step) alone, so a resumed run ends with the weights of an unbroken one.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from calcgen_ray import runtime
+from calcgen_ray.config import Config
+from calcgen_ray.corpus.tokens import TokenCells, tokenise
+from calcgen_ray.model import checkpoint as checkpoints
+from calcgen_ray.model.loading import load_model, load_model_tokenizer
+from calcgen_ray.model.packed import PackedLM
+from calcgen_ray.model.scoring import Score, score_cells
+from calcgen_ray.train import journal
+from calcgen_ray.train.batches import make_batches
+from calcgen_ray.train.optimizer import load_state, make_optimizer, save_state
+from calcgen_ray.train.schedule import learning_rate
+from calcgen_ray.train.step import train_step
+
+CHECKPOINTS = "checkpoints"
+Report = Callable[[Mapping[str, Any]], None]
+
+
+class Loop:
+    """One worker's part of a run.
+
+    Args:
+        config: the resolved configuration.
+        corpus: folder of a built corpus.
+        folder: the run's folder, seen by all workers.
+        report: called by every worker after each epoch with the epoch's metrics.
+        device: where this worker's model lies.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        corpus: Path,
+        folder: Path,
+        report: Report = lambda metrics: None,
+        device: str = "cpu",
+    ) -> None:
+        self.config, self.folder, self.report, self.device = config, folder, report, device
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.world_size = dist.get_world_size() if dist.is_initialized() else 1
+        kind: runtime.Device = "cpu" if device == "cpu" else "gpu"
+        self.autocast = runtime.pick_precision(config.train.precision, kind) == "bf16"
+        runtime.seed_all(config.run.seed)
+        self.tokenizer = load_model_tokenizer(config.model, config.revision)
+        self.batches = make_batches(tokenise(corpus, "train", self.tokenizer), config)
+        self.valid = self._valid_cells(tokenise(corpus, "valid", self.tokenizer))
+        self.total = config.train.steps or config.train.epochs * self.batches.steps_per_epoch
+        self._start()
+
+    def _start(self) -> None:
+        train = self.config.train
+        found = checkpoints.latest(self.folder / CHECKPOINTS) if self.rank == 0 else None
+        path, self.step = _agree(str(found.path) if found else "", found.step if found else 0)
+        name = path or self.config.model
+        self.model = load_model(name, self.config.revision, self.config.run.seed).to(self.device)
+        self._limit_rows()
+        self.lm = PackedLM(self.model, train.attention, train.loss)
+        self.optimizer = make_optimizer(self.model, self.config.optim)
+        self.resumed = dict(found.metrics) if found else {}
+        if path:
+            load_state(self.optimizer, self.model, Path(path) / "training/optimizer.safetensors")
+        self.module: nn.Module = self.lm
+        if self.world_size > 1:
+            self.module = nn.parallel.DistributedDataParallel(
+                self.lm, broadcast_buffers=False, gradient_as_bucket_view=True
+            )
+
+    def _limit_rows(self) -> None:
+        longest = getattr(self.model.config, "n_positions", None)
+        if longest and self.config.train.block_size > longest:
+            from calcgen_ray.errors import ConfigError
+
+            raise ConfigError(
+                f"train.block_size: got {self.config.train.block_size}; "
+                f"{self.config.model} reads at most {longest} tokens"
+            )
+
+    def _valid_cells(self, cells: TokenCells) -> list[list[int]]:
+        """A sample that depends on the seed alone, cut to the rows' length."""
+        chosen = list(range(len(cells)))
+        random.Random(f"valid/{self.config.run.seed}").shuffle(chosen)
+        chosen = sorted(chosen[: self.config.train.valid_cells])
+        limit = max(self.config.train.block_size, 512)
+        return [cells[i][:limit].tolist() for i in chosen]
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end and returns the last metrics."""
+        self._log_start()
+        metrics = self.resumed
+        if self.step == 0:
+            metrics = self._evaluate()
+        elif "perplexity" in metrics and self.step < self.total:
+            self.report(metrics)  # the report after this checkpoint may have been lost
+        while self.step < self.total:
+            self._one_step()
+            epoch_ends = self.step % self.batches.steps_per_epoch == 0
+            if epoch_ends or self.step == self.total:
+                metrics = self._evaluate()
+                self._save(metrics)
+                self.report(metrics)
+            elif self.step % self.config.train.checkpoint_steps == 0:
+                self._save({})
+        self._log({"event": "end"})
+        return metrics
+
+    def _one_step(self) -> None:
+        begin = time.perf_counter()
+        lr = learning_rate(self.step, self.total, self.config.optim)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        torch.manual_seed((self.config.run.seed << 20) + self.step * self.world_size + self.rank)
+        tokens = self.batches.tokens(self.step)
+        passes = self.batches.passes(self.step, self.rank, self.world_size)
+        result = train_step(
+            self.module,
+            self.optimizer,
+            [rows.to(self.device) for rows in passes],
+            tokens=tokens,
+            world_size=self.world_size,
+            clip=self.config.optim.clip,
+            autocast=self.autocast,
+            single=self.batches.single,
+        )
+        loss = _sum(result.nats)[0] / tokens
+        self.step += 1
+        seconds = time.perf_counter() - begin
+        self._log({"event": "step", "loss": loss, "lr": lr, "grad_norm": result.grad_norm,
+                   "tokens": tokens, "seconds": seconds})  # fmt: skip
+
+    def _evaluate(self) -> dict[str, Any]:
+        score = score_cells(
+            self.lm,
+            self.valid[self.rank :: self.world_size],
+            device=self.device.split(":")[0],
+            autocast=self.autocast,
+        )
+        nats, tokens = _sum(score.nats, score.tokens)
+        total = Score(nats, int(tokens))
+        metrics: dict[str, Any] = {"epoch": self.step / self.batches.steps_per_epoch}
+        if total.tokens:
+            metrics |= {"valid_loss": total.loss, "perplexity": total.perplexity}
+        self._log({"event": "eval", **metrics})
+        return {**metrics, "step": self.step, "epochs": round(metrics["epoch"])}
+
+    def _save(self, metrics: Mapping[str, Any]) -> None:
+        if self.rank == 0:
+            root = self.folder / CHECKPOINTS
+            target = root / checkpoints.folder_name(self.step)
+            checkpoints.write_folder(target, self._fill, step=self.step, metrics=metrics)
+            checkpoints.prune(root, self.config.train.keep_checkpoints)
+            self._log({"event": "checkpoint", "path": target.name})
+
+    def _fill(self, draft: Path) -> None:
+        self.model.generation_config = self._generation_config()
+        self.model.save_pretrained(draft)
+        self.tokenizer.save_pretrained(draft)
+        (draft / checkpoints.TRAINING).mkdir()
+        save_state(self.optimizer, self.model, draft / "training/optimizer.safetensors")
+        state = {"step": self.step, "total": self.total, "world_size": self.world_size,
+                 "config": self.config.model_dump(mode="json")}  # fmt: skip
+        (draft / "training/state.json").write_text(json.dumps(state, indent=1) + "\n", "utf-8")
+
+    def _generation_config(self) -> Any:
+        from transformers import GenerationConfig
+
+        sampling, end = self.config.sampling, self.tokenizer.eos_token_id
+        return GenerationConfig(
+            do_sample=sampling.temperature > 0,
+            **({"temperature": sampling.temperature} if sampling.temperature > 0 else {}),
+            top_p=sampling.top_p,
+            max_new_tokens=sampling.max_tokens,
+            eos_token_id=end,
+            pad_token_id=end,
+            bos_token_id=end,
+        )
+
+    def _log_start(self) -> None:
+        if self.rank == 0:
+            journal.rewind(self.folder / journal.JOURNAL, self.step)
+        self._log({
+            "event": "start", "total": self.total, "workers": self.world_size,
+            "steps_per_epoch": self.batches.steps_per_epoch, "device": self.device,
+            "precision": "bf16" if self.autocast else "fp32",
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "pad_fraction": self.batches.pad_fraction, "truncated": self.batches.truncated,
+        })  # fmt: skip
+
+    def _log(self, entry: journal.Entry) -> None:
+        if self.rank == 0:
+            line = {"event": entry["event"], "step": self.step, "time": time.time(), **entry}
+            journal.append(self.folder / journal.JOURNAL, line)
+
+
+def _agree(path: str, step: int) -> tuple[str, int]:
+    """Rank 0's choice of a checkpoint, told to all."""
+    if not dist.is_initialized():
+        return path, step
+    box: list[Any] = [path, step]
+    dist.broadcast_object_list(box, src=0)
+    return str(box[0]), int(box[1])
+
+
+def _sum(*values: float) -> list[float]:
+    """Each value summed over the workers."""
+    if not dist.is_initialized():
+        return list(values)
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    tensor = torch.tensor(values, dtype=torch.float64, device=device)
+    dist.all_reduce(tensor)
+    out: list[float] = tensor.tolist()
+    return out

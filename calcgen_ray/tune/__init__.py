@@ -1,0 +1,1 @@
+"""Search over hyperparameters: Ray Tune over Ray Train, ranked by validation perplexity."""
