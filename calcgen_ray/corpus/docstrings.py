@@ -92,17 +92,18 @@ def _below(package: ModuleType) -> Iterator[str]:
 def _owners(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The module, and the classes, functions and methods that are defined in it."""
     yield module.__name__, module
-    for name, value in vars(module).items():
+    for value in list(vars(module).values()):
         if getattr(value, "__module__", None) != module.__name__:
             continue
         if inspect.isclass(value):
+            name = value.__qualname__
             yield f"{module.__name__}.{name}", value
             for inner, member in vars(value).items():
                 function = inspect.unwrap(getattr(member, "__func__", member))
                 if inspect.isfunction(function) or isinstance(member, property):
                     yield f"{module.__name__}.{name}.{inner}", member
         elif inspect.isfunction(value):
-            yield f"{module.__name__}.{name}", value
+            yield f"{module.__name__}.{value.__qualname__}", value
 
 
 def _cell(
@@ -134,7 +135,7 @@ def _imports(code: str, module: ModuleType) -> str:
 def _licence(package: str) -> str:
     try:
         names = importlib.metadata.packages_distributions().get(package, [package])
-        metadata = importlib.metadata.metadata(names[0])
+        metadata: Any = importlib.metadata.metadata(names[0])
     except importlib.metadata.PackageNotFoundError:
         return "unknown"
     text = metadata.get("License-Expression") or metadata.get("License") or ""

@@ -6,12 +6,36 @@ import ast
 from dataclasses import dataclass, field
 
 MUTATORS = frozenset(
-    "append appendleft extend insert remove pop popleft popitem clear sort reverse update add "
-    "discard setdefault fill resize put partition setflags".split()
+    [
+        "append",
+        "appendleft",
+        "extend",
+        "insert",
+        "remove",
+        "pop",
+        "popleft",
+        "popitem",
+        "clear",
+        "sort",
+        "reverse",
+        "update",
+        "add",
+        "discard",
+        "setdefault",
+        "fill",
+        "resize",
+        "put",
+        "partition",
+        "setflags",
+    ]
 )
 """Methods that change the object that they belong to."""
 
-CHANGERS = frozenset("shuffle heappush heappop heapify insort copyto fill_diagonal putmask".split())
+CHANGERS = frozenset(
+    {
+        "copyto", "fill_diagonal", "heapify", "heappop", "heappush", "insort", "putmask", "shuffle",
+    }
+)  # fmt: skip
 """Functions that change their first argument."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -131,7 +155,7 @@ class _Visitor(ast.NodeVisitor):
         self.visit(node.target)
         self._visit_all([*node.body, *node.orelse])
 
-    visit_AsyncFor = visit_For  # noqa: N815
+    visit_AsyncFor = visit_For
 
     def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
@@ -140,7 +164,7 @@ class _Visitor(ast.NodeVisitor):
                 self.visit(item.optional_vars)
         self._visit_all(node.body)
 
-    visit_AsyncWith = visit_With  # noqa: N815
+    visit_AsyncWith = visit_With
 
     def visit_If(self, node: ast.If) -> None:
         self.visit(node.test)
@@ -182,7 +206,7 @@ class _Visitor(ast.NodeVisitor):
         self._delay(node, node.body)
         self._bind(node.name)
 
-    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._visit_all(_around(node.args))
@@ -222,7 +246,7 @@ class _Visitor(ast.NodeVisitor):
         self.names.delayed += inner.names.delayed
         self.names.changed |= inner.names.changed - inner.names.stored
 
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension  # noqa: N815
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
 
     def _visit_all(self, nodes: list[ast.AST] | list[ast.stmt] | list[ast.expr]) -> None:
         for node in nodes:

@@ -22,7 +22,15 @@ def make_problems(config: SyntheticConfig, seed: int, processes: int) -> Iterato
         ConfigError: a family that is not there.
     """
     orders = _orders(config)
-    shape = Shape(
+    chunks = [orders[i : i + CHUNK] for i in range(0, len(orders), CHUNK)]
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(processes, max(1, len(chunks))), context) as pool:
+        for problems in pool.map(_make, chunks, [seed] * len(chunks), [config] * len(chunks)):
+            yield from problems
+
+
+def _shape(config: SyntheticConfig) -> Shape:
+    return Shape(
         operators={
             "easy": config.easy_operators,
             "medium": config.medium_operators,
@@ -31,11 +39,6 @@ def make_problems(config: SyntheticConfig, seed: int, processes: int) -> Iterato
         variable_share=config.variable_share,
         high=config.max_integer,
     )
-    chunks = [orders[i : i + CHUNK] for i in range(0, len(orders), CHUNK)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, max(1, len(chunks))), context) as pool:
-        for problems in pool.map(_make, chunks, [seed] * len(chunks), [shape] * len(chunks)):
-            yield from problems
 
 
 def _orders(config: SyntheticConfig) -> list[Order]:
@@ -49,5 +52,6 @@ def _orders(config: SyntheticConfig) -> list[Order]:
     return [(*pairs[i % len(pairs)], i // len(pairs)) for i in range(config.count)]
 
 
-def _make(orders: list[Order], seed: int, shape: Shape) -> list[Problem]:
+def _make(orders: list[Order], seed: int, config: SyntheticConfig) -> list[Problem]:
+    shape = _shape(config)
     return [make_problem(family, level, seed, index, shape) for family, level, index in orders]

@@ -20,7 +20,7 @@ from .functions import (
     nodes,
     require,
 )
-from .rendering import script, solution, source, text
+from .rendering import STYLES, declare, script, solution, source, text
 from .skeletons import skeleton
 from .trees import Shape
 from .values import values
@@ -122,9 +122,8 @@ def draw_partial(rng: Random, operators: int, shape: Shape) -> Draft:
         by = f"{chain[0]} twice"
     if rng.random() < 0.3:
         code = script(
-            [f"{x}, {y} = symbols('{x} {y}')", f"f = {source(f)}"]
-            + [f"result = f.diff({names})"],
-            rng.choice(("names", "module")),
+            [declare([x, y]), f"f = {source(f)}", f"result = f.diff({names})"],
+            rng.choice(STYLES),
         )
     else:
         code = solution(rng, [x, y], f, [f"diff({{f}}, {names})"])

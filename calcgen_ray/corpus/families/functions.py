@@ -10,7 +10,7 @@ import sympy
 from sympy import Expr, Integer, Symbol
 
 from .trees import Shape, draw_tree
-from .values import GRID, real_points, walk_quietly
+from .values import CALLS, GRID, real_points, walk_quietly
 
 NODES = 60
 VARIABLES = ("x", "x", "x", "t", "u", "y", "z", "s", "w")
@@ -72,12 +72,8 @@ def is_elementary(expr: Any) -> bool:
     """Whether it is finite, real in form, and free of unevaluated parts and special functions."""
     if not is_finite(expr) or expr.has(sympy.I, sympy.Piecewise):
         return False
-    known = (sympy.exp, sympy.log, sympy.sin, sympy.cos, sympy.tan, sympy.sec, sympy.csc, sympy.cot,
-             sympy.asin, sympy.acos, sympy.atan, sympy.sinh, sympy.cosh, sympy.tanh, sympy.Abs)  # fmt: skip
-    inner = (sympy.Add, sympy.Mul, sympy.Pow, *known)
-    return all(
-        not part.args or isinstance(part, inner) for part in sympy.preorder_traversal(expr)
-    )
+    inner = (sympy.Add, sympy.Mul, sympy.Pow, *(getattr(sympy, name) for name in CALLS))
+    return all(not part.args or isinstance(part, inner) for part in sympy.preorder_traversal(expr))
 
 
 def operators(expr: Any) -> int:
@@ -88,8 +84,11 @@ def operators(expr: Any) -> int:
 
 def is_neat(expr: Any) -> bool:
     """Whether it has no function of a constant, such as cos(6), and no unwieldy number."""
-    return not expr.has(sympy.E) and all(f.free_symbols for f in expr.atoms(sympy.Function)) and all(
-        number.q < 100 and abs(number.p) < 1000 for number in expr.atoms(sympy.Rational)
+    numbers = expr.atoms(sympy.Rational)
+    return (
+        not expr.has(sympy.E)
+        and all(part.free_symbols for part in expr.atoms(sympy.Function))
+        and all(number.q < 100 and abs(number.p) < 1000 for number in numbers)
     )
 
 
@@ -122,9 +121,7 @@ def fill(rng: Random, tree: Sequence[int], shape: Shape, variables: Sequence[Sym
     return build(iter(tree))
 
 
-def draw_function(
-    rng: Random, planned: int, shape: Shape, variables: Sequence[Symbol]
-) -> Expr:
+def draw_function(rng: Random, planned: int, shape: Shape, variables: Sequence[Symbol]) -> Expr:
     """A random function of all the variables, from a tree with `planned` operators.
 
     Raises Reject when it is constant in one of them, nowhere real, too long, or when SymPy's own

@@ -33,7 +33,7 @@ def is_gentle(f: Any, x: Symbol) -> bool:
 def depth(expr: Any) -> int:
     """How deep functions and broken powers are nested: 2 for sin(exp(x))."""
     inner = max((depth(arg) for arg in expr.args), default=0)
-    counts = expr.is_Function or expr.is_Pow and not expr.exp.is_integer
+    counts = expr.is_Function or (expr.is_Pow and not expr.exp.is_integer)
     return inner + int(bool(counts) and bool(expr.free_symbols))
 
 

@@ -41,7 +41,7 @@ PHRASINGS = {
     ),
     "infinity": (
         "Find the limit of {f} as {x} goes to {a}.",
-        "Compute lim {x}->{a} of {f}.",
+        "Evaluate lim {x} -> {a} for {f}.",
         "How does {f} behave as {x} tends to {a}? Give the limit.",
         "Let f({x}) = {f}. Find its limit as {x} -> {a}.",
     ),

@@ -18,7 +18,7 @@ from .functions import draw_function, draw_variable, nodes, require
 from .rendering import numpy_source, text
 from .skeletons import skeleton
 from .trees import Shape
-from .values import is_real, values, walk_quietly
+from .values import is_real, is_steady, values, walk_quietly
 
 PHRASINGS = {
     "trapezoid": (
@@ -275,6 +275,7 @@ def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     f = draw_function(rng, shape.size(rng, difficulty, 5), shape, [x])
     a, b = rng.choice(INTERVALS)
     require(nodes(f) <= 30 and is_real(f, x, a, b, 1e4))
+    require(is_steady(f, x, a, b))
     n, m, k = rng.choice([101, 201, 501, 1001]), rng.choice([10, 20, 50, 100]), rng.randint(4, 8)
     task = Task(f, x, a, b, n, m, k)
     fields = {"x": str(x), **{name: str(getattr(task, name)) for name in SIZES[variant]}}

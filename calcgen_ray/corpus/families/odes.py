@@ -56,9 +56,7 @@ class Equation:
     solution: Any
 
 
-def antiderivative(
-    rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol
-) -> tuple[Any, Any]:
+def antiderivative(rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol) -> tuple[Any, Any]:
     """A function that SymPy integrates, and the integral."""
     made = draw_integrand(rng, difficulty, shape, x)
     require(nodes(made.function) <= 22 and not made.function.has(sympy.tan, *ARCS))
@@ -75,7 +73,8 @@ def forcing(rng: Random, planned: int, shape: Shape, x: Symbol) -> Any:
         except Reject:
             continue
         h = sympy.expand(h)
-        if is_closed(h, x) and not h.has(sympy.log) and all(is_low(p, x) for p in h.atoms(sympy.Pow)):
+        low = all(is_low(power, x) for power in h.atoms(sympy.Pow))
+        if low and is_closed(h, x) and not h.has(sympy.log):
             return h
     raise Reject
 
@@ -250,7 +249,8 @@ def finish(
 ) -> Draft:
     name = y.func.__name__
     short = rng.random() < 0.5
-    left, right = prime(ordered(equation.left, text), y, x, short), prime(text(equation.right), y, x, short)
+    left = prime(ordered(equation.left, text), y, x, short)
+    right = prime(text(equation.right), y, x, short)
     slope, start = f"{name}'(0) = ", f"{name}(0) = "
     at = " and ".join(
         (slope if key.has(sympy.Derivative) else start) + text(value)

@@ -19,7 +19,7 @@ from .functions import draw_function, draw_variable, nodes, require
 from .rendering import numpy_source, text
 from .skeletons import skeleton
 from .trees import Shape
-from .values import is_real, reals, values
+from .values import is_real, is_steady, reals, values
 
 PHRASINGS = {
     "curve": (
@@ -62,6 +62,7 @@ def draw_smooth(rng: Random, planned: int, shape: Shape, x: Symbol, a: int, b: i
     """A random function that is real on [a, b], not flat, and below 1e4 in size."""
     f = draw_function(rng, planned, shape, [x])
     require(nodes(f) <= 30 and is_real(f, x, a, b, 1e4))
+    require(is_steady(f, x, a, b))
     require(bool(np.ptp(reals(f, x, a, b)) > 1e-2))
     return f
 
@@ -108,9 +109,7 @@ def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     code = code_of(rng, f, x, (a, b), lines, result)
     second = fields.pop("second", None)
     both = (f, fields["g"]) if "g" in fields else f
-    number, statement = phrase(
-        rng, PHRASINGS, variant, f=f, x=x, a=str(a), b=str(b), **fields
-    )
+    number, statement = phrase(rng, PHRASINGS, variant, f=f, x=x, a=str(a), b=str(b), **fields)
     given = {
         "function": text(f), "variable": str(x), "low": str(a), "high": str(b), "result": result,
     }  # fmt: skip

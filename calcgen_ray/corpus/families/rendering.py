@@ -11,12 +11,10 @@ import sympy
 from sympy.printing.str import StrPrinter
 
 SYMPY_NAMES = (
-    "symbols", "Function", "Eq", "Rational", "Interval", "FiniteSet", "Matrix",
-    "linsolve", "diff", "integrate", "limit", "series", "dsolve", "solve", "solveset", "simplify", "expand",
-    "factor", "cancel", "apart", "together", "trigsimp", "collect", "expand_trig", "hessian",
-    "expand_log", "powsimp", "radsimp", "degree", "Poly", "roots", "Max", "Min",
-    "sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "sec", "csc", "cot",
-    "sinh", "cosh", "tanh", "Abs", "pi", "E", "oo",
+    "symbols", "Function", "Eq", "Rational",
+    "diff", "integrate", "limit", "series", "dsolve", "solve", "linsolve",
+    "simplify", "expand", "factor", "cancel", "apart", "together",
+    "sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "Abs", "pi", "E", "oo",
 )  # fmt: skip
 NAME = re.compile(rf"(?<![\w.'])({'|'.join(SYMPY_NAMES)})\b(?!=)")
 NUMPY = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "E": "e", "Abs": "abs"}
@@ -32,7 +30,9 @@ class SourcePrinter(StrPrinter):  # type: ignore[misc]
 
     def _print_Pow(self, expr: Any, rational: bool = False) -> str:
         base, power = expr.args
-        if (power.is_Rational and power.q > 2) or (power.is_Rational and power.q == 2 and power.p > 1):
+        if (power.is_Rational and power.q > 2) or (
+            power.is_Rational and power.q == 2 and power.p > 1
+        ):
             inner = self.parenthesize(base, sympy.printing.precedence.PRECEDENCE["Pow"])
             return f"{inner}**{self._print_Rational(power)}"
         return str(super()._print_Pow(expr, rational=rational))

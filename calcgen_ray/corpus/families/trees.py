@@ -55,7 +55,9 @@ class Shape:
                 )
         for weights, known in ((self.unary, UNARY), (self.binary, BINARY)):
             if not set(weights) <= set(known) or min(weights.values(), default=0) < 0:
-                raise ConfigError(f"weights {dict(weights)}: names from {list(known)}, none below 0")
+                raise ConfigError(
+                    f"weights {dict(weights)}: names from {list(known)}, none below 0"
+                )
             if sum(weights.values()) <= 0:
                 raise ConfigError(f"weights {dict(weights)}: at least one must be above 0")
         if not 0 < self.variable_share <= 1:
@@ -78,7 +80,7 @@ def count(slots: int, operators: int, leaves: int = 1, unary: int = 1, binary: i
     empty forest, and never asked for by the sampler.
     """
     if operators == 0:
-        return leaves**slots
+        return int(leaves**slots)
     if slots == 0:
         return 0
     return (

@@ -68,7 +68,9 @@ def singular(expr: Any) -> list[Any]:
     """
     found = [p.base for p in expr.atoms(sympy.Pow) if p.exp.is_negative]
     found += [part.args[0] for part in expr.atoms(sympy.log)]
-    return found + [sympy.cos(part.args[0]) for part in expr.atoms(sympy.tan)]
+    found += [sympy.cos(part.args[0]) for part in expr.atoms(sympy.tan)]
+    factors = [factor for part in found for factor in sympy.Mul.make_args(part)]
+    return [factor.base if factor.is_Pow else factor for factor in factors if factor.free_symbols]
 
 
 def is_real(expr: Any, variable: Symbol, low: float, high: float, most: float = 1e6) -> bool:
@@ -77,9 +79,22 @@ def is_real(expr: Any, variable: Symbol, low: float, high: float, most: float = 
     found = values(expr, variable, points)
     if not np.isfinite(found).all() or np.abs(found.imag).max() > 1e-9:
         return False
-    signs = [np.sign(values(part, variable, points).real) for part in singular(expr)]
-    crossed = any((sign != sign[0]).any() or sign[0] == 0 for sign in signs)
+    parts = [values(part, variable, points).real for part in singular(expr)]
+    # A zero that is touched, not crossed, shows as a value far below the others.
+    crossed = any(
+        (np.sign(part) != np.sign(part[0])).any() or np.abs(part).min() < 1e-3 * np.abs(part).max()
+        for part in parts
+    )
     return bool(np.abs(found.real).max() < most and not crossed)
+
+
+def is_steady(expr: Any, variable: Symbol, low: float, high: float) -> bool:
+    """Whether 401 points follow a real function: no step above a tenth of its whole range.
+
+    Wild oscillations would make sums and differences depend on the last digits of the processor.
+    """
+    found = values(expr, variable, np.linspace(low, high, 401)).real
+    return bool(np.abs(np.diff(found)).max() <= 0.1 * np.ptp(found))
 
 
 def agree(left: Any, right: Any, variable: Symbol, least: int = 3) -> bool:
@@ -97,4 +112,3 @@ def agree(left: Any, right: Any, variable: Symbol, least: int = 3) -> bool:
 def reals(expr: Any, variable: Symbol, low: float, high: float) -> NDArray[np.float64]:
     """Real parts on 101 points."""
     return values(expr, variable, np.linspace(low, high, 101)).real
-

@@ -17,7 +17,7 @@ from calcgen_ray.errors import ConfigError, DataError
 from calcgen_ray.problem import DIFFICULTIES
 
 ROOT = Path(__file__).resolve().parents[4]
-COUNT = 60
+COUNT = 30
 SCRIPT = f"""
 import dataclasses, json
 from calcgen_ray.corpus.families import generate

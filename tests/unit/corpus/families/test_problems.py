@@ -154,7 +154,9 @@ def check_ode(problem: Problem, result: Any) -> None:
         assert answer.lhs == f(x)
         free = {s for s in answer.rhs.free_symbols if s != x}
         assert len(free) == (0 if "conditions" in given else 2 if second else 1)
-        chosen = answer.rhs.subs({s: sympy.Rational(3 + i, 5) for i, s in enumerate(sorted(free, key=str))})
+        chosen = answer.rhs.subs(
+            {s: sympy.Rational(3 + i, 5) for i, s in enumerate(sorted(free, key=str))}
+        )
         residual = (equation.lhs - equation.rhs).subs(f(x), chosen).doit()
         found = real_values(callable_of(residual, str(x)))
         size = real_values(callable_of(chosen, str(x)))
@@ -186,7 +188,7 @@ def check_extremum(problem: Problem, result: Any) -> None:
     assert close(number(result), number(problem.expected.value))
     sign = 1 if given["find"] == "max" else -1
     if "constraint" in given:
-        x, y = map(Symbol, names)
+        y = Symbol(names[1])
         line = sympy.solve(sympify(given["constraint"]), y)[0]
         f = callable_of(sympify(given["function"]).subs(y, line), names[0])
         low, high = -30.0, 30.0

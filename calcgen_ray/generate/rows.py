@@ -1,0 +1,64 @@
+"""A completion in the making: what goes into the model, how far it may go, what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from calcgen_ray.errors import InputError
+from calcgen_ray.generate.engine import SamplingParams
+from calcgen_ray.generate.stops import cut
+from calcgen_ray.model.tokenizer import decode, encode
+from calcgen_ray.problem import Completion
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One prompt as tokens (never none), and how many may follow."""
+
+    prompt: str
+    prompt_ids: tuple[int, ...]
+    limit: int
+
+
+def make_row(tokenizer: Any, prompt: str, params: SamplingParams, max_tokens_total: int) -> Row:
+    """Encodes a prompt; an empty one starts from end-of-text, as a new document does.
+
+    Raises:
+        InputError: prompt and one new token are more than `max_tokens_total`.
+    """
+    ids = tuple(encode(tokenizer, prompt)) or (tokenizer.eos_token_id,)
+    room = max_tokens_total - len(ids)
+    if room < 1:
+        raise InputError(
+            f"prompt: {len(ids)} tokens, but the model reads at most {max_tokens_total} and needs "
+            "room for one more; shorten the prompt"
+        )
+    return Row(prompt, ids, min(params.max_tokens, room))
+
+
+def finish(tokenizer: Any, row: Row, new_ids: Sequence[int], params: SamplingParams) -> Completion:
+    """The completion of a row.
+
+    Args:
+        new_ids: what was generated, without end-of-text; fewer than `row.limit` means that the
+            model or a stop string ended it.
+    """
+    ids = list(new_ids[: row.limit])
+    text, stopped = cut(decode(tokenizer, ids), params.stop)
+    return Completion(
+        prompt=row.prompt,
+        text=text,
+        finish_reason="stop" if stopped or len(ids) < row.limit else "length",
+        prompt_tokens=len(row.prompt_ids),
+        completion_tokens=len(ids),
+        seed=params.seed,
+    )
+
+
+def stream_seed(*parts: int, bits: int = 63) -> int:
+    """One seed out of several integers of any size: equal parts, equal seed."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> (64 - bits)

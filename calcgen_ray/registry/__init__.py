@@ -1,0 +1,1 @@
+"""Checkpoints that are, were or may be live: found, verified, promoted."""

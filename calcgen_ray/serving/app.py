@@ -1,0 +1,64 @@
+"""The Serve application: `import_path: calcgen_ray.serving.app:build` in serve/config.yaml.
+
+Ray is imported inside, so that naming an endpoint's arguments does not load it. Annotations stay
+live objects here (no `from __future__`): Serve reads the type of `args` to validate a deploy file.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from calcgen_ray.model.checkpoint import verify
+from calcgen_ray.model.loading import check_folder
+from calcgen_ray.registry.store import Registry
+from calcgen_ray.serving.args import ServeArgs
+
+__all__ = ["APP_NAME", "ServeArgs", "build"]
+
+APP_NAME = "calcgen"
+GRACE_SECONDS = 10.0
+
+
+def build(args: ServeArgs) -> Any:
+    """The application (`ray.serve.Application`) of a checkpoint.
+
+    Raises:
+        InputError: nothing is promoted.
+        CheckpointError: the folder is no checkpoint, or was changed.
+    """
+    from calcgen_ray.serving.deployment import Completions, Served
+
+    folder, digest = _resolve(args)
+    served = Served(
+        folder=str(folder),
+        model=args.model or folder.name,
+        digest=digest,
+        engine=args.engine,
+        compute_type=args.compute_type,
+        threads=args.threads,
+        max_queued_requests=args.max_queued_requests,
+    )
+    deployment: Any = Completions
+    return deployment.options(
+        num_replicas=args.replicas,
+        ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
+        # The replica keeps the queue, and answers an overflow in OpenAI's form; Serve's own limit
+        # stands behind it.
+        max_ongoing_requests=args.max_queued_requests + 8,
+        max_queued_requests=args.max_queued_requests,
+        graceful_shutdown_timeout_s=GRACE_SECONDS,
+        logging_config={"enable_access_log": False},
+    ).bind(served)
+
+
+def _resolve(args: ServeArgs) -> tuple[Path, str]:
+    """The folder and the digest that clients see."""
+    if args.checkpoint is None:
+        entry = Registry(Path(args.registry).expanduser().resolve()).live()
+        return entry.path, entry.digest
+    folder = Path(args.checkpoint).expanduser().resolve()
+    check_folder(folder)
+    if (folder / "calcgen.json").is_file():
+        verified = verify(folder)
+        return folder, Registry.digest_of(folder) or verified.digest
+    return folder, hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()[:16]

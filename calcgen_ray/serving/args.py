@@ -1,0 +1,31 @@
+"""What an endpoint is built from: the `args` of serve/config.yaml."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ServeArgs(BaseModel):
+    """Typed, frozen, unknown keys refused: a typing error in a deploy file is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    checkpoint: str | None = None
+    """A registry entry or checkpoint folder; null takes what the registry says is live."""
+    registry: str = "runs/registry"
+    """Read only when `checkpoint` is null."""
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    """Name that clients ask for; made from the folder's when left out."""
+    engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
+    compute_type: Literal["auto", "int8", "float32", "float16", "int8_float16"] = "auto"
+    threads: int = Field(default=1, ge=1, le=256)
+    """CPU threads of one replica's engine."""
+    replicas: int = Field(default=1, ge=1, le=1000)
+    cpus: float = Field(default=1.0, ge=0, le=256)
+    """CPUs that each replica reserves."""
+    gpus: float = Field(default=0.0, ge=0, le=16)
+    """GPUs that each replica reserves."""
+    max_queued_requests: int = Field(default=128, ge=1, le=100_000)
+    """Requests that wait in one replica; the next is answered with 429."""

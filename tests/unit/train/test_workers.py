@@ -1,0 +1,49 @@
+"""Two gloo workers against one worker with the double batch, without Ray."""
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from calcgen_ray.model.loading import load_model
+from calcgen_ray.model.packed import IGNORE, PackedLM
+from calcgen_ray.train.batches import fill_rows
+from calcgen_ray.train.step import train_step
+
+
+def rows():
+    generator = torch.Generator().manual_seed(0)
+    return [[torch.randint(1, 4000, (n,), generator=generator).tolist()] for n in (9, 50, 31, 17)]
+
+
+def stepped(model, mine, tokens, world_size):
+    """Parameters after one step of plain gradient descent: the gradient, with its sign."""
+    lm = PackedLM(model, "sdpa")
+    module = torch.nn.parallel.DistributedDataParallel(lm) if world_size > 1 else lm
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    passes = [fill_rows(part, 64) for part in mine]
+    train_step(module, optimizer, passes, tokens=tokens, world_size=world_size, clip=None)
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+def worker(rank, folder, store):
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    every = rows()
+    tokens = sum(len(row[0]) - 1 for row in every)
+    mine = [[every[rank]], [every[rank + 2]]]  # two accumulated passes each
+    result = stepped(load_model(folder), mine, tokens, 2)
+    torch.save(result, f"{store}-{rank}.pt")
+    dist.destroy_process_group()
+
+
+def test_two_workers_equal_one_with_the_double_batch(tiny_model, tmp_path):
+    store = str(tmp_path / "store")
+    mp.spawn(worker, (str(tiny_model), store), nprocs=2)
+    every = rows()
+    whole = fill_rows(every, 64)
+    tokens = int((whole.labels != IGNORE).sum())
+    one = stepped(load_model(str(tiny_model)), [every], tokens, 1)
+    for rank in (0, 1):
+        two = torch.load(f"{store}-{rank}.pt", weights_only=True)
+        for name, value in one.items():
+            torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0)
