@@ -1,27 +1,23 @@
-"""A piece of real code, and what came of reading a source of such pieces."""
+"""A cell of code as it was read, and what a source gave."""
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
 Source = Literal["docstring", "notebook", "script", "markdown", "synthetic"]
 
+MAX_CELL_CHARS = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Code as its author wrote it, and the same code made to stand alone.
+    """`plain` stands as in its document, magics removed; `code` runs alone.
 
-    Attributes:
-        document: path from the root of the folder, or dotted name of the docstring's object.
-        index: place among the pieces of its document, those left out included.
-        plain: the cell as it stands, without magics.
-        code: the cell with the earlier definitions and imports that it needs before it.
-        expected: JSON list of the outputs that a doctest wants, one an example; "" if none.
-        licence: SPDX name, "see LICENSE" or "unknown".
-        group: cells of one group go to the same side of a split.
+    `document` is a path within its folder or an object's dotted name; `group` is what the split
+    keeps together.
     """
 
     source: Source
@@ -37,29 +33,30 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The cells of one or more documents.
-
-    `counts` says how many files, cells or blocks were left out, by reason; `documents` how many
-    files or docstrings were read.
-    """
+    """Cells, how many documents were read, and what was left out by reason."""
 
     cells: list[Cell] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
     documents: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
-    @classmethod
-    def left_out(cls, reason: str) -> Reading:
-        """Of a document that could not be used at all."""
-        return cls(counts=Counter({reason: 1}))
 
-    @classmethod
-    def joined(cls, readings: Iterable[Reading]) -> Reading:
-        """Several readings as one, in their order."""
-        cells: list[Cell] = []
-        counts: Counter[str] = Counter()
-        documents = 0
-        for reading in readings:
-            cells += reading.cells
-            counts += reading.counts
-            documents += reading.documents
-        return cls(cells, counts, documents)
+def fault(code: str) -> str | None:
+    """Why a code cannot be used, in a few words that are counted; None when it can."""
+    if not code.strip():
+        return "empty"
+    if len(code) > MAX_CELL_CHARS:
+        return f"huge: over {MAX_CELL_CHARS:,} characters"
+    try:
+        tree = ast.parse(code)
+    except (RecursionError, MemoryError):
+        return "too deeply nested"
+    except (SyntaxError, ValueError):
+        return "python 2" if _is_python_2(code) else "syntax error"
+    return None if tree.body else "only comments"
+
+
+def _is_python_2(code: str) -> bool:
+    """Whether print statements are all that is wrong."""
+    import re
+
+    return bool(re.search(r"(?m)^\s*(print\s+[^\s(=]|exec\s+[\"']|raise\s+\w+\s*,)", code))
