@@ -10,7 +10,7 @@ import sympy
 from numpy.typing import NDArray
 from sympy import Symbol
 
-Array = NDArray[np.complex128]
+Array = NDArray[Any]
 
 GRID = np.array(
     [-3.17, -1.43, -0.61, 0.23, 0.37, 0.71, 0.93, 1.31, 1.87, 2.59, 3.83, 5.47], dtype=np.complex128
@@ -29,7 +29,7 @@ def walk(expr: Any, points: Mapping[Symbol, Array]) -> Array:
     if expr.is_Symbol:
         return points[expr]
     if not expr.args:
-        return np.asarray(complex(expr))
+        return np.asarray(float(expr) if expr.is_real else complex(expr))
     parts = [walk(arg, points) for arg in expr.args]
     if expr.is_Add:
         return np.asarray(sum(parts))
@@ -55,6 +55,12 @@ def values(expr: Any, variable: Symbol, points: Any) -> Array:
     return walk_quietly(expr, {variable: np.asarray(points, dtype=np.complex128)})
 
 
+def floats(expr: Any, variable: Symbol, points: Any) -> NDArray[np.float64]:
+    """The values that NumPy finds in real arithmetic: nan where any step leaves the reals."""
+    found = walk_quietly(expr, {variable: np.asarray(points, dtype=np.float64)})
+    return np.where(found.imag == 0, found.real, np.nan)
+
+
 def real_points(found: Array) -> NDArray[np.bool_]:
     """Which of the values are real, finite and of moderate size."""
     with np.errstate(all="ignore"):
@@ -76,16 +82,16 @@ def singular(expr: Any) -> list[Any]:
 def is_real(expr: Any, variable: Symbol, low: float, high: float, most: float = 1e6) -> bool:
     """Whether it is real, free of poles and below `most` in size, judged on a fine grid."""
     points = np.linspace(low, high, 401)
-    found = values(expr, variable, points)
-    if not np.isfinite(found).all() or np.abs(found.imag).max() > 1e-9:
+    found = floats(expr, variable, points)
+    if not np.isfinite(found).all():
         return False
-    parts = [values(part, variable, points).real for part in singular(expr)]
+    parts = [floats(part, variable, points) for part in singular(expr)]
     # A zero that is touched, not crossed, shows as a value far below the others.
     crossed = any(
         (np.sign(part) != np.sign(part[0])).any() or np.abs(part).min() < 1e-3 * np.abs(part).max()
         for part in parts
     )
-    return bool(np.abs(found.real).max() < most and not crossed)
+    return bool(np.abs(found).max() < most and not crossed)
 
 
 def is_steady(expr: Any, variable: Symbol, low: float, high: float) -> bool:
@@ -93,7 +99,7 @@ def is_steady(expr: Any, variable: Symbol, low: float, high: float) -> bool:
 
     Wild oscillations would make sums and differences depend on the last digits of the processor.
     """
-    found = values(expr, variable, np.linspace(low, high, 401)).real
+    found = floats(expr, variable, np.linspace(low, high, 401))
     return bool(np.abs(np.diff(found)).max() <= 0.1 * np.ptp(found))
 
 
@@ -110,5 +116,5 @@ def agree(left: Any, right: Any, variable: Symbol, least: int = 3) -> bool:
 
 
 def reals(expr: Any, variable: Symbol, low: float, high: float) -> NDArray[np.float64]:
-    """Real parts on 101 points."""
-    return values(expr, variable, np.linspace(low, high, 101)).real
+    """Its values on 101 points, in real arithmetic."""
+    return floats(expr, variable, np.linspace(low, high, 101))
