@@ -33,7 +33,7 @@ def connect() -> None:
                 f"no Ray cluster at {os.environ['RAY_ADDRESS']}: {str(error).splitlines()[0]}"
             ) from None
         return
-    ray.init(num_cpus=cpu_count(), object_store_memory=OBJECT_STORE_BYTES, **quiet)
+    ray.init(address="local", num_cpus=cpu_count(), object_store_memory=OBJECT_STORE_BYTES, **quiet)
 
 
 def disconnect() -> None:

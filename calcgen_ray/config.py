@@ -144,6 +144,7 @@ class ServeConfig(Section):
     replicas: Annotated[Int, Field(ge=1, le=1000)] = 1
     cpus: Annotated[Float, Field(gt=0, le=256)] = 1.0
     """CPUs that each replica reserves; also its engine's threads."""
+    device: Literal["cpu", "gpu"] = "cpu"
     engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
     compute_type: Literal["auto", "int8", "float32", "float16", "int8_float16"] = "auto"
     """auto: int8 on a CPU, float16 on a GPU."""

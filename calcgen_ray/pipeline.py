@@ -20,7 +20,7 @@ from calcgen_ray.report.plots import plot_run
 from calcgen_ray.report.versions import versions
 from calcgen_ray.serving import client
 from calcgen_ray.serving import driver as endpoint
-from calcgen_ray.serving.app import ServeArgs
+from calcgen_ray.serving.args import ServeArgs
 from calcgen_ray.train import driver as training
 from calcgen_ray.train.run import TrainResult
 from calcgen_ray.tune import driver as search
@@ -106,6 +106,7 @@ def serve_args(config: Config, entry: Entry) -> ServeArgs:
         threads=max(1, int(serve.cpus)),
         replicas=serve.replicas,
         cpus=serve.cpus,
+        gpus=1.0 if serve.device == "gpu" else 0.0,
         max_queued_requests=serve.max_queued_requests,
     )
 

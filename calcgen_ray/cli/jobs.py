@@ -68,7 +68,9 @@ def tune(screen: Screen, config: Config, *, json: bool) -> None:
         finally:
             cluster.disconnect()
         rows = [table.flat(row) for row in found.rows]
-        shown = [{k: v for k, v in row.items() if k != "checkpoint"} for row in rows]
+        shown = [
+            {k.rsplit(".", 1)[-1]: v for k, v in row.items() if k != "checkpoint"} for row in rows
+        ]
         screen.table("trials by perplexity", shown)
         screen.say(f"table: {folder / table.TABLE}; best settings: {folder / table.BEST}")
         screen.say(f"promote the winner: calcgen promote {found.best.checkpoint}")

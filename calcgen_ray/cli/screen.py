@@ -41,7 +41,7 @@ class Screen:
         drawn = Table(title=title, title_justify="left", header_style="bold")
         for key, value in (rows[0] if rows else {}).items():
             right = isinstance(value, int | float) and not isinstance(value, bool)
-            drawn.add_column(key, justify="right" if right else "left", overflow="fold")
+            drawn.add_column(key, justify="right" if right else "left", no_wrap=right)
         for row in rows:
             drawn.add_row(*(text_of(value) for value in row.values()))
         self.console.print(drawn)

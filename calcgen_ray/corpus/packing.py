@@ -59,12 +59,15 @@ class Plan:
         return -(-len(self.rows) // self.batch_size)
 
     def step(self, step: int) -> list[Row]:
-        """Rows of the optimizer step with that number, from 0; an epoch's last may be shorter."""
+        """Rows of the optimizer step with that number, from 0.
+
+        An epoch's steps differ by one row at most: a nearly empty last one would be all noise.
+        """
         epoch, place = divmod(step, self.steps_per_epoch)
         order = list(range(len(self.rows)))
         random.Random(f"epoch/{self.seed}/{epoch}").shuffle(order)
-        chosen = order[place * self.batch_size : (place + 1) * self.batch_size]
-        return [self.rows[i] for i in chosen]
+        first, last = (len(order) * p // self.steps_per_epoch for p in (place, place + 1))
+        return [self.rows[i] for i in order[first:last]]
 
 
 def share(rows: Sequence[Row], rank: int, world_size: int) -> list[Row]:

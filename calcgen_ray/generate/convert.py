@@ -15,6 +15,9 @@ from calcgen_ray.model.loading import check_folder
 ENGINE_FOLDER = "engine-int8"
 """Where a registry entry keeps its converted weights."""
 
+_UNKNOWN = (AttributeError, KeyError, NotImplementedError, TypeError, ValueError)
+"""What the converter raises over a model that it does not know, or knows from other versions."""
+
 
 def to_ctranslate2(checkpoint: Path, target: Path, quantization: str = "int8") -> None:
     """Writes `target`: config.json, model.bin, vocabulary.json; loads it once to be sure.
@@ -34,8 +37,8 @@ def to_ctranslate2(checkpoint: Path, target: Path, quantization: str = "int8") -
     with quiet():
         try:
             _converter(checkpoint).convert(str(target), quantization=quantization)
-        except ValueError as error:
-            reason = " ".join(str(error).split()) or "no loader"
+        except _UNKNOWN as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(
                 f"{checkpoint}: CTranslate2 does not convert it ({reason[:120]}); "
                 "use serve.engine=transformers"

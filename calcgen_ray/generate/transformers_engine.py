@@ -72,6 +72,8 @@ class TransformersEngine:
         return self._max_tokens_total
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
+        if self._model is None:
+            raise InputError("the engine was closed; open it again")
         rows = [make_row(self._tokenizer, p, params, self.max_tokens_total) for p in prompts]
         return [self._complete(i, row, params) for i, row in enumerate(rows)]
 

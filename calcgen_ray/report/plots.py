@@ -24,10 +24,12 @@ def plot_run(folder: Path) -> list[Path]:
 
 def _figure(title: str, ylabel: str) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.set(title=title, xlabel="optimizer step", ylabel=ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25)
     return figure, axes
@@ -37,7 +39,8 @@ def _plot_loss(path: Path, steps: Sequence[Any], scores: Sequence[Any]) -> Path:
     figure, axes = _figure("Loss", "nats per token")
     x, y = [e["step"] for e in steps], [e["loss"] for e in steps]
     axes.plot(x, y, color=BLUE, alpha=0.3, linewidth=1)
-    axes.plot(x, smooth(y), color=BLUE, linewidth=2, label="training")
+    weight = 1 - 1 / max(1.0, len(y) / 25)
+    axes.plot(x, smooth(y, weight), color=BLUE, linewidth=2, label="training")
     if scores:
         points = [e["step"] for e in scores], [e["valid_loss"] for e in scores]
         axes.plot(*points, "o-", color=ORANGE, label="validation, unpacked")
@@ -63,7 +66,7 @@ def _plot_perplexity(path: Path, scores: Sequence[Any]) -> Path:
     return path
 
 
-def smooth(values: Sequence[float], weight: float = 0.9) -> list[float]:
+def smooth(values: Sequence[float], weight: float) -> list[float]:
     """Exponential moving average with the start-up bias taken out (Adam, arXiv:1412.6980, 3)."""
     mean, out = 0.0, []
     for count, value in enumerate(values, 1):

@@ -38,14 +38,16 @@ def build(args: ServeArgs) -> Any:
         threads=args.threads,
         max_queued_requests=args.max_queued_requests,
     )
+    # The replica keeps the queue and tells an overflow in OpenAI's form. Serve's own limit, which
+    # knows only plain text and counts requests that are merely being routed, stands well behind.
+    wall = 2 * args.max_queued_requests + 64
     deployment: Any = Completions
     return deployment.options(
         num_replicas=args.replicas,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
-        # The replica keeps the queue, and answers an overflow in OpenAI's form; Serve's own limit
-        # stands behind it.
-        max_ongoing_requests=args.max_queued_requests + 8,
-        max_queued_requests=args.max_queued_requests,
+        max_ongoing_requests=wall,
+        max_queued_requests=wall,
+        backpressure_config={"status_code": 429, "retry_after_s": 1},
         graceful_shutdown_timeout_s=GRACE_SECONDS,
         logging_config={"enable_access_log": False},
     ).bind(served)

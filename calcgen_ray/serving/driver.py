@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import time
 from typing import Any
@@ -147,4 +148,4 @@ def _last_line(text: str) -> str:
     """What a long message with a traceback comes down to."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told = [line for line in lines if "Error" in line.split(":")[0]] or lines or ["no reason told"]
-    return told[-1][:300]
+    return re.sub(r"^(\w+\.)+(?=\w+:)", "", told[-1])[:300]

@@ -35,7 +35,7 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "stream": (False,),
     "stream_options": (),
     "echo": (False,),
-    "logprobs": (False,),
+    "logprobs": (),
     "best_of": (1,),
     "suffix": ("",),
     "presence_penalty": (0,),

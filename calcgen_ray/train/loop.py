@@ -7,6 +7,7 @@ Run by Ray Train in each worker, and as it is in tests. Everything that decides 
 from __future__ import annotations
 
 import json
+import os
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +32,9 @@ from calcgen_ray.train.schedule import learning_rate
 from calcgen_ray.train.step import train_step
 
 CHECKPOINTS = "checkpoints"
+Start = tuple[str, int, dict[str, float]]
+"""Folder of the checkpoint to go on from ("" for none), its step and its metrics."""
+
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -68,13 +72,14 @@ class Loop:
     def _start(self) -> None:
         train = self.config.train
         found = checkpoints.latest(self.folder / CHECKPOINTS) if self.rank == 0 else None
-        path, self.step = _agree(str(found.path) if found else "", found.step if found else 0)
+        path, self.step, self.resumed = _agree(
+            (str(found.path), found.step, dict(found.metrics)) if found else ("", 0, {})
+        )
         name = path or self.config.model
         self.model = load_model(name, self.config.revision, self.config.run.seed).to(self.device)
         self._limit_rows()
         self.lm = PackedLM(self.model, train.attention, train.loss)
         self.optimizer = make_optimizer(self.model, self.config.optim)
-        self.resumed = dict(found.metrics) if found else {}
         if path:
             load_state(self.optimizer, self.model, Path(path) / "training/optimizer.safetensors")
         self.module: nn.Module = self.lm
@@ -104,7 +109,7 @@ class Loop:
     def run(self) -> dict[str, Any]:
         """Trains to the end and returns the last metrics."""
         self._log_start()
-        metrics = self.resumed
+        metrics: dict[str, Any] = dict(self.resumed)
         if self.step == 0:
             metrics = self._evaluate()
         elif "perplexity" in metrics and self.step < self.total:
@@ -196,7 +201,8 @@ class Loop:
         if self.rank == 0:
             journal.rewind(self.folder / journal.JOURNAL, self.step)
         self._log({
-            "event": "start", "total": self.total, "workers": self.world_size,
+            "event": "start",
+                "pid": os.getpid(), "total": self.total, "workers": self.world_size,
             "steps_per_epoch": self.batches.steps_per_epoch, "device": self.device,
             "precision": "bf16" if self.autocast else "fp32",
             "parameters": sum(p.numel() for p in self.model.parameters()),
@@ -209,13 +215,14 @@ class Loop:
             journal.append(self.folder / journal.JOURNAL, line)
 
 
-def _agree(path: str, step: int) -> tuple[str, int]:
-    """Rank 0's choice of a checkpoint, told to all."""
+def _agree(choice: Start) -> Start:
+    """Rank 0's choice of where to start, told to all: reports and steps must match."""
     if not dist.is_initialized():
-        return path, step
-    box: list[Any] = [path, step]
+        return choice
+    box: list[Any] = [choice]
     dist.broadcast_object_list(box, src=0)
-    return str(box[0]), int(box[1])
+    agreed: Start = box[0]
+    return agreed
 
 
 def _sum(*values: float) -> list[float]:

@@ -141,23 +141,29 @@ def _listener(listen: Listener) -> Any:
     from ray.tune import Callback
 
     class Telling(Callback):  # type: ignore[misc]
-        """Passes Tune's events on."""
+        """Passes Tune's events on. Tune pickles its callbacks: what listens stays behind."""
+
+        def __init__(self, listen: Listener) -> None:
+            self.listen = listen
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {"listen": None}
 
         def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            listen({"event": "start", "trial": trial.trial_id, "values": trial.config})
+            self.listen({"event": "start", "trial": trial.trial_id, "values": trial.config})
 
         def on_trial_result(
             self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any
         ) -> None:
-            listen({"event": "result", "trial": trial.trial_id, **dict(result)})
+            self.listen({"event": "result", "trial": trial.trial_id, **dict(result)})
 
         def on_trial_complete(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            listen({"event": "end", "trial": trial.trial_id})
+            self.listen({"event": "end", "trial": trial.trial_id})
 
         def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            listen({"event": "error", "trial": trial.trial_id})
+            self.listen({"event": "error", "trial": trial.trial_id})
 
-    return Telling()
+    return Telling(listen)
 
 
 def _collect(config: Config, folder: Path, grid: Any) -> table.TuneResult:

@@ -97,7 +97,7 @@ def flat(row: Row) -> dict[str, Any]:
     values = {key: _short(value) for key, value in row.values.items()}
     return {
         "trial": row.trial, **values, "perplexity": round(row.perplexity, 4),
-        "epochs_done": row.epochs, "steps": row.steps, "seconds": row.seconds,
+        "done": row.epochs, "steps": row.steps, "seconds": row.seconds,
         "status": row.status, "checkpoint": row.checkpoint,
     }  # fmt: skip
 

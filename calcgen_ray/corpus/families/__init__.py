@@ -42,8 +42,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         )
     }
 )  # fmt: skip
-ATTEMPTS = 1000
-"""Draws before a problem is given up: with the default shape about one in five is kept."""
+ATTEMPTS = 20
+"""Forms tried before a problem is given up; each form is drawn up to 200 times."""
 
 DEFAULT = Shape()
 
@@ -64,7 +64,7 @@ def make_problem(
     for _ in range(ATTEMPTS):
         try:
             draft = FAMILIES[family].draw(rng, difficulty, shape)
-        except Reject:
+        except (Reject, NotImplementedError):  # SymPy has no algorithm: draw again
             continue
         return Problem(
             id=f"{family}-{difficulty}-{seed}-{index}",
@@ -77,7 +77,7 @@ def make_problem(
             skeleton=draft.skeleton,
         )
     raise DataError(
-        f"no {difficulty} problem of {family} in {ATTEMPTS} draws (seed {seed}, index {index}): "
+        f"no {difficulty} problem of {family} in {ATTEMPTS} tries (seed {seed}, index {index}): "
         f"the shape leaves too little to draw, widen its operators or weights"
     )
 

@@ -106,6 +106,8 @@ def draw_improper(rng: Random, x: Symbol) -> Draft:
             sympy.exp(-a * x) / (1 + sympy.exp(-a * x)),
         ]
     )
+    # From 1 on SymPy spends minutes on a sine times an exponential, and answers at once from 0.
+    low = Integer(0) if f.has(*TRIG) else low
     value = sympy.integrate(f, (x, low, oo))
     require(is_finite(value) and not value.has(sympy.Integral, sympy.Piecewise))
     short = quadrature(f.subs(x, x / (1 - x)) / (1 - x) ** 2, x, float(low / (1 + low)), 1.0)

@@ -15,6 +15,7 @@ from .functions import (
     NODES,
     draw_function,
     draw_variable,
+    insist,
     integer,
     is_elementary,
     nodes,
@@ -133,8 +134,12 @@ def draw_partial(rng: Random, operators: int, shape: Shape) -> Draft:
 
 def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     """Orders above 1, points and partial derivatives come in with the difficulty."""
-    operators = shape.size(rng, difficulty)
     variant = rng.choice(VARIANTS[difficulty])
+    return insist(lambda: draw_variant(rng, variant, difficulty, shape))
+
+
+def draw_variant(rng: Random, variant: str, difficulty: Difficulty, shape: Shape) -> Draft:
+    operators = shape.size(rng, difficulty)
     if variant == "point":
         return draw_point(rng, operators, shape)
     if variant == "partial":

@@ -17,6 +17,7 @@ from .functions import (
     NODES,
     draw_function,
     draw_variable,
+    insist,
     integer,
     is_elementary,
     is_neat,
@@ -211,6 +212,12 @@ def code_of(rng: Random, variant: str, work: Work, x: Symbol) -> str:
 def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     """Brackets and values first; fractions, composition and identities later."""
     x, variant = draw_variable(rng), rng.choice(VARIANTS[difficulty])
+    return insist(lambda: draw_variant(rng, variant, difficulty, shape, x))
+
+
+def draw_variant(
+    rng: Random, variant: str, difficulty: Difficulty, shape: Shape, x: Symbol
+) -> Draft:
     work = WAYS[variant](rng, shape.size(rng, difficulty), shape, x)
     require(work.function.has(x) and nodes(work.function) <= 40 and is_neat(work.function))
     require(nodes(work.value) <= NODES and is_elementary(work.value))

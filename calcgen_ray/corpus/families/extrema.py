@@ -5,17 +5,18 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import numpy as np
 import sympy
 from sympy import FiniteSet, Integer, Symbol
 
 from calcgen_ray.problem import Difficulty, Expected, Kind
 
 from .drafts import Draft, Family, phrase
-from .functions import draw_function, draw_variable, integer, is_finite, nodes, require
+from .functions import draw_function, draw_variable, insist, integer, is_finite, nodes, require
 from .rendering import STYLES, declare, script, source, text
 from .skeletons import skeleton
 from .trees import Shape
-from .values import is_real, values
+from .values import floats, is_real
 
 PHRASINGS = {
     "critical": (
@@ -54,6 +55,10 @@ VARIANTS: dict[Difficulty, tuple[str, ...]] = {
 }
 
 
+SIXTHS = np.arange(-72, 73) / 6
+"""Where a zero of the derivative is looked for before any algebra is done."""
+
+
 def turning_polynomial(rng: Random, x: Symbol) -> Any:
     """A quadratic or cubic whose derivative has integer roots."""
     if rng.random() < 0.4:
@@ -67,21 +72,27 @@ def turning_polynomial(rng: Random, x: Symbol) -> Any:
 def stationary(f: Any, x: Symbol) -> list[Any]:
     """The rational zeros of f' where f is finite, in order.
 
-    Rejects unless the numerator of f' is a product of polynomials that split over the rationals,
-    of quadratics without a real zero, and of exponentials.
+    Rejects unless the numerator of f' is a product of exponentials and of polynomials that split
+    over the rationals.
     """
-    above = sympy.factor(sympy.numer(sympy.together(sympy.diff(f, x))))
+    slope = sympy.diff(f, x)
+    require(bool((np.abs(floats(slope, x, SIXTHS)) < 1e-9).any()))
+    above = sympy.numer(sympy.together(slope))
+    # With symbols for the exponentials, which are never zero, factor stays quick.
+    marks = {part: Symbol(f"e{i}_") for i, part in enumerate(sympy.ordered(above.atoms(sympy.exp)))}
+    above = sympy.factor(above.xreplace(marks))
     roots: set[Any] = set()
     for factor in sympy.Mul.make_args(above):
         base = factor.base if factor.is_Pow and factor.exp.is_Integer else factor
-        if isinstance(base, sympy.exp) or not base.has(x):
+        if base in marks.values() or not base.free_symbols:
             continue
-        require(bool(base.is_polynomial(x)) and sympy.degree(base, x) <= 1)
+        require(base.free_symbols == {x} and bool(base.is_polynomial(x)))
+        require(sympy.degree(base, x) <= 1)
         roots |= set(sympy.roots(base, x))
-    good = [root for root in roots if bool(abs(values(f, x, [float(root)])[0]) < 1e6)]
+    good = [root for root in roots if bool(abs(floats(f, x, [float(root)])[0]) < 1e6)]
     require(len(good) == len(roots) and 1 <= len(good) <= 4)
-    slopes = [values(sympy.diff(f, x), x, [float(root)])[0] for root in good]
-    require(all(bool(abs(slope) < 1e-8) for slope in slopes))
+    slopes = [floats(slope, x, [float(root)])[0] for root in good]
+    require(all(bool(abs(height) < 1e-8) for height in slopes))
     return sorted(good)
 
 
@@ -90,9 +101,10 @@ def draw_bent(rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol) -> t
     if difficulty == "easy" and rng.random() < 0.5:
         f = turning_polynomial(rng, x)
     else:
-        outer = turning_polynomial(rng, x) if rng.random() < 0.3 else x
+        outer = turning_polynomial(rng, x) if rng.random() < 0.4 else x
         planned = shape.size(rng, difficulty, 6) + (difficulty != "easy") - (outer != x)
         f = draw_function(rng, max(1, planned), shape, [x]).subs(x, outer)
+        require(difficulty == "easy" or not f.is_polynomial(x) or rng.random() < 0.25)
         require(not f.has(sympy.tan, sympy.sin, sympy.cos, sympy.asin, sympy.acos))
     require(nodes(f) <= 30 and all(p.exp.q <= 2 and abs(p.exp) <= 6
                                    for p in f.atoms(sympy.Pow) if p.exp.is_Rational))  # fmt: skip
@@ -208,7 +220,8 @@ DRAWS = {
 
 def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     """Polynomials first; intervals, then two variables and constraints with the difficulty."""
-    return DRAWS[rng.choice(VARIANTS[difficulty])](rng, difficulty, shape)
+    make = DRAWS[rng.choice(VARIANTS[difficulty])]
+    return insist(lambda: make(rng, difficulty, shape))
 
 
 FAMILY = Family("extrema", PHRASINGS, draw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy
 from sympy import Expr, Integer, Symbol
@@ -12,6 +12,7 @@ from sympy import Expr, Integer, Symbol
 from .trees import Shape, draw_tree
 from .values import CALLS, GRID, real_points, walk_quietly
 
+Drawn = TypeVar("Drawn")
 NODES = 60
 VARIABLES = ("x", "x", "x", "t", "u", "y", "z", "s", "w")
 """Variable names, as often as they are in calculus texts."""
@@ -43,6 +44,19 @@ def require(good: bool) -> None:
     """Raises Reject unless `good`."""
     if not good:
         raise Reject
+
+
+def insist(draw: Callable[[], Drawn], draws: int = 200) -> Drawn:
+    """The first good draw, so that a form once chosen is not passed over for an easier one.
+
+    Raises Reject when that many were no good.
+    """
+    for _ in range(draws):
+        try:
+            return draw()
+        except Reject:
+            continue
+    raise Reject
 
 
 def draw_variable(rng: Random) -> Symbol:

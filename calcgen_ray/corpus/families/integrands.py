@@ -18,8 +18,8 @@ from calcgen_ray.problem import Difficulty
 
 from .functions import (
     NODES,
-    Reject,
     draw_function,
+    insist,
     is_elementary,
     is_neat,
     nodes,
@@ -100,7 +100,9 @@ def has_quick_trig(f: Any, x: Symbol) -> bool:
     if any(p.exp.is_negative or not p.exp.is_integer for p in f.atoms(sympy.Pow) if p.base != x):
         return False
     if any(part.has(*TRIG) for part in rest):
-        return not bare(f).has(x)
+        return not bare(f).has(x) and not f.has(sympy.tan)
+    if not all(is_linear(part.args[0], x) for part in rest):
+        return False
     argument, outside = next(iter(inner)), bare(f)
     if f.has(sympy.tan):
         low = outside.is_polynomial(x) and sympy.degree(sympy.expand(outside), x) <= 1
@@ -161,7 +163,7 @@ def is_closed(f: Any, x: Symbol) -> bool:
 def forward(rng: Random, planned: int, shape: Shape, x: Symbol) -> tuple[Any, Any]:
     """A random function whose integral is surely elementary, and SymPy's integral of it."""
     f = draw_function(rng, planned, shape, [x])
-    require(is_closed(f, x))
+    require(is_closed(f, x) and is_quick(f, x))
     return f, sympy.integrate(f, x)
 
 
@@ -178,7 +180,7 @@ def by_parts(rng: Random, planned: int, shape: Shape, x: Symbol) -> tuple[Any, A
     big_f = draw_function(rng, first, shape, [x]) if rng.random() < 0.7 else x
     big_g = draw_function(rng, max(1, planned - first), shape, [x])
     left = sympy.expand(sympy.diff(big_f, x) * big_g)
-    require(is_closed(left, x))
+    require(is_closed(left, x) and is_quick(left, x))
     whole = sympy.expand(big_f * big_g - sympy.integrate(left, x))
     return big_f * sympy.diff(big_g, x), whole.as_independent(x, as_Add=True)[1]
 
@@ -207,9 +209,4 @@ def draw_integrand(rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol)
     Raises Reject when the way gave none in its number of draws.
     """
     way = rng.choice(MADE)
-    for _ in range(200):
-        try:
-            return draw_way(rng, way, shape.size(rng, difficulty, 6), shape, x)
-        except Reject:
-            continue
-    raise Reject
+    return insist(lambda: draw_way(rng, way, shape.size(rng, difficulty, 6), shape, x))

@@ -15,7 +15,16 @@ from sympy import Integer, Symbol, oo
 from calcgen_ray.problem import Difficulty, Expected, Kind
 
 from .drafts import Draft, Family, phrase
-from .functions import draw_function, draw_variable, integer, is_finite, nodes, operators, require
+from .functions import (
+    draw_function,
+    draw_variable,
+    insist,
+    integer,
+    is_finite,
+    nodes,
+    operators,
+    require,
+)
 from .gentleness import is_shallow
 from .rendering import solution, text
 from .skeletons import skeleton
@@ -186,7 +195,12 @@ def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     """Substitution and cancelling first; then quotients, sides, infinity."""
     x = draw_variable(rng)
     way = rng.choice(WAYS[difficulty])
-    planned = shape.size(rng, difficulty, 3 if way in (second, far_quotient) else 4)
+    most = 3 if way in (second, far_quotient) else 4
+    return insist(lambda: draw_way(rng, way, shape.size(rng, difficulty, most), shape, x))
+
+
+def draw_way(rng: Random, way: Any, planned: int, shape: Shape, x: Symbol) -> Draft:
+    """A limit of that form, with which SymPy must agree."""
     f, a, value, side = way(rng, planned, shape, x)
     require(f.has(x) and is_short(f) and nodes(value) <= 12)
     own = sympy.limit(f, x, a, side)

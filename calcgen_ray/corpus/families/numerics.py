@@ -14,7 +14,7 @@ from sympy import Symbol
 from calcgen_ray.problem import Difficulty, Expected, Kind
 
 from .drafts import Draft, Family, phrase
-from .functions import draw_function, draw_variable, nodes, require
+from .functions import draw_function, draw_variable, insist, nodes, require
 from .rendering import numpy_source, text
 from .skeletons import skeleton
 from .trees import Shape
@@ -277,6 +277,10 @@ def draw_euler(rng: Random, planned: int, shape: Shape) -> Draft:
 def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     """Sums and maxima first; then differences; then lengths, roots and differential equations."""
     variant = rng.choice(VARIANTS[difficulty])
+    return insist(lambda: draw_variant(rng, variant, difficulty, shape))
+
+
+def draw_variant(rng: Random, variant: str, difficulty: Difficulty, shape: Shape) -> Draft:
     if variant == "euler":
         return draw_euler(rng, shape.size(rng, difficulty, 4), shape)
     x = draw_variable(rng)

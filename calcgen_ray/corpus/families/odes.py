@@ -18,7 +18,7 @@ from sympy import Eq, Function, Integer, Symbol
 from calcgen_ray.problem import Difficulty, Expected, Kind
 
 from .drafts import Draft, Family, phrase
-from .functions import Reject, draw_function, integer, is_elementary, nodes, require
+from .functions import draw_function, insist, integer, is_elementary, nodes, require
 from .integrands import ARCS, draw_integrand, is_closed
 from .rendering import STYLES, declare, script, source, text
 from .skeletons import skeleton
@@ -67,16 +67,14 @@ def antiderivative(rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol)
 
 def forcing(rng: Random, planned: int, shape: Shape, x: Symbol) -> Any:
     """A particular solution of the kind undetermined coefficients can find."""
-    for _ in range(200):
-        try:
-            h = draw_function(rng, planned, shape, [x])
-        except Reject:
-            continue
-        h = sympy.expand(h)
-        low = all(is_low(power, x) for power in h.atoms(sympy.Pow))
-        if low and is_closed(h, x) and not h.has(sympy.log):
-            return h
-    raise Reject
+
+    def draw_low() -> Any:
+        h = sympy.expand(draw_function(rng, planned, shape, [x]))
+        require(all(is_low(power, x) for power in h.atoms(sympy.Pow)))
+        require(is_closed(h, x) and not h.has(sympy.log))
+        return h
+
+    return insist(draw_low)
 
 
 def is_low(power: Any, x: Symbol) -> bool:

@@ -15,7 +15,7 @@ from sympy import Integer, Symbol
 from calcgen_ray.problem import Difficulty, Expected, Kind
 
 from .drafts import Draft, Family, phrase
-from .functions import draw_function, draw_variable, nodes, require
+from .functions import draw_function, draw_variable, insist, nodes, require
 from .rendering import numpy_source, text
 from .skeletons import skeleton
 from .trees import Shape
@@ -101,7 +101,12 @@ def ordinate(x: Symbol) -> str:
 
 def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     """One curve first; then its derivative or area; then tangents and second curves."""
-    x, variant = draw_variable(rng), rng.choice(VARIANTS[difficulty])
+    variant = rng.choice(VARIANTS[difficulty])
+    return insist(lambda: draw_variant(rng, variant, difficulty, shape))
+
+
+def draw_variant(rng: Random, variant: str, difficulty: Difficulty, shape: Shape) -> Draft:
+    x = draw_variable(rng)
     a, b = rng.choice(INTERVALS)
     f = draw_smooth(rng, shape.size(rng, difficulty, 5), shape, x, a, b)
     lines, fields = second_lines(rng, variant, f, x, a, b, shape)

@@ -12,7 +12,7 @@ from sympy import Integer, Symbol
 from calcgen_ray.problem import Difficulty, Expected, Kind
 
 from .drafts import Draft, Family, phrase
-from .functions import NODES, draw_function, draw_variable, is_elementary, nodes, require
+from .functions import NODES, draw_function, draw_variable, insist, is_elementary, nodes, require
 from .gentleness import is_gentle
 from .rendering import solution, text
 from .skeletons import skeleton
@@ -64,6 +64,10 @@ def follows(f: Any, polynomial: Any, x: Symbol, a: float, order: int) -> bool:
 
 def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     """Orders rise with the difficulty; hard ones are about other points half of the time."""
+    return insist(lambda: draw_once(rng, difficulty, shape))
+
+
+def draw_once(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     x = draw_variable(rng)
     n = rng.randint(*ORDERS[difficulty])
     others = {"easy": 0.0, "medium": 0.25, "hard": 0.5}[difficulty]

@@ -64,7 +64,8 @@ def floats(expr: Any, variable: Symbol, points: Any) -> NDArray[np.float64]:
 def real_points(found: Array) -> NDArray[np.bool_]:
     """Which of the values are real, finite and of moderate size."""
     with np.errstate(all="ignore"):
-        return np.isfinite(found) & (np.abs(found.imag) < 1e-9) & (np.abs(found) < 1e9)
+        good = np.isfinite(found) & (np.abs(found.imag) < 1e-9) & (np.abs(found) < 1e9)
+    return np.asarray(good)
 
 
 def singular(expr: Any) -> list[Any]:

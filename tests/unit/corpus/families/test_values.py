@@ -14,7 +14,8 @@ x = Symbol("x")
 
 
 @pytest.mark.parametrize(
-    "expr", [exp(-x) * sin(3 * x), atan(x) / sqrt(x), tan(x) ** 2 + pi, acos(x / 9) - log(x), Abs(x)]
+    "expr",
+    [exp(-x) * sin(3 * x), atan(x) / sqrt(x), tan(x) ** 2 + pi, acos(x / 9) - log(x), Abs(x)],
 )
 def test_values_are_those_of_mpmath(expr: sympy.Expr) -> None:
     points = [0.3, 0.9, 1.2]

@@ -1,0 +1,133 @@
+"""Training on a real Ray cluster of this machine: two workers, lost workers, lost drivers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from calcgen_ray import cluster, settings
+from calcgen_ray.errors import ConfigError, DataError, ResourceError
+from calcgen_ray.model import checkpoint as checkpoints
+from calcgen_ray.train import journal
+from calcgen_ray.train.driver import train
+from calcgen_ray.train.loop import CHECKPOINTS, Loop
+from calcgen_ray.train.run import locked
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    cluster.connect()
+    yield
+    cluster.disconnect()
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    last = checkpoints.latest(folder / CHECKPOINTS)
+    return load_file(last.path / "model.safetensors")
+
+
+@pytest.fixture
+def two_workers(tiny_config):
+    return settings.replace(tiny_config, {"workers.count": 2})
+
+
+@pytest.fixture
+def unbroken(two_workers, corpus, tmp_path, ray_cluster):
+    """A run of two workers that nothing disturbed."""
+    folder = tmp_path / "unbroken"
+    heard = []
+    result = train(two_workers, corpus, folder, heard.append)
+    return folder, result, heard
+
+
+def test_a_lost_worker_costs_steps_not_the_result(two_workers, corpus, tmp_path, unbroken):
+    """Also: two workers end where one does, and the journal is heard as it grows."""
+    whole, result, heard = unbroken
+    assert result.workers == 2 and result.perplexity_final < result.perplexity_initial
+    assert [e["event"] for e in heard][0] == "start" and heard[-1]["event"] == "end"
+    assert (whole / "metrics.csv").read_text().count("\n") > result.steps
+
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    Loop(settings.replace(two_workers, {"workers.count": 1}), corpus, alone).run()
+    one, two = weights(alone), weights(whole)
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-3, rtol=0)
+
+    def kill_once(entry, killed=[]):  # noqa: B006
+        if entry["event"] == "start":
+            killed.append(entry["pid"])
+        if entry["event"] == "step" and entry["step"] == 4 and len(killed) == 1:
+            os.kill(killed[0], signal.SIGKILL)
+
+    broken = tmp_path / "broken"
+    train(two_workers, corpus, broken, kill_once)
+    starts = [e for e in journal.read(broken / journal.JOURNAL) if e["event"] == "start"]
+    assert len(starts) > 1 and starts[-1]["step"] > 0
+    after = weights(broken)
+    assert all(torch.equal(two[name], after[name]) for name in two)
+
+
+def test_a_killed_command_goes_on(tiny_config, corpus, tmp_path, unbroken, two_workers):
+    """SIGKILL the driver, start the same command again: same weights."""
+    whole = weights(unbroken[0])
+    folder = tmp_path / "killed"
+    code = (
+        "import sys, json; from pathlib import Path; from calcgen_ray import settings, cluster;"
+        "from calcgen_ray.train.driver import train;"
+        "train(settings.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]),"
+        " Path(sys.argv[3]), lambda e: None); cluster.disconnect()"
+    )
+    tree = json.dumps(two_workers.model_dump(mode="json"))
+    command = [sys.executable, "-c", code, tree, str(corpus), str(folder)]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    first = subprocess.Popen(command, **quiet)
+    deadline = time.monotonic() + 120
+    while not any(e["event"] == "checkpoint" for e in journal.read(folder / journal.JOURNAL)):
+        assert time.monotonic() < deadline and first.poll() is None
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    stopped = journal.read(folder / journal.JOURNAL)[-1]
+    assert stopped["event"] != "end"
+    subprocess.run(command, check=True, timeout=120, **quiet)
+    after = weights(folder)
+    assert all(torch.equal(whole[name], after[name]) for name in whole)
+
+
+def test_a_finished_run_is_only_read(two_workers, corpus, unbroken):
+    folder, result, _ = unbroken
+    heard = []
+    assert train(two_workers, corpus, folder, heard.append) == result
+    assert not heard
+
+
+def test_other_settings_under_one_name_are_refused(two_workers, corpus, unbroken):
+    changed = settings.replace(two_workers, {"optim.lr": 1e-4})
+    with pytest.raises(ConfigError, match=r"made with optim.lr=0.002, now it is 0.0001"):
+        train(changed, corpus, unbroken[0], lambda e: None)
+
+
+def test_two_processes_cannot_share_a_run(two_workers, corpus, unbroken):
+    with locked(unbroken[0]), pytest.raises(ConfigError, match="under way"):
+        train(two_workers, corpus, unbroken[0], lambda e: None)
+
+
+def test_a_plan_that_cannot_fit_shows_the_arithmetic(two_workers, corpus, tmp_path, ray_cluster):
+    greedy = settings.replace(two_workers, {"workers.count": 64})
+    with pytest.raises(ResourceError, match=r"64 x 1 CPU = 64 CPU, but the cluster has"):
+        train(greedy, corpus, tmp_path / "greedy", lambda e: None)
+
+
+def test_an_error_in_a_worker_comes_back_as_itself(tiny_config, tmp_path, ray_cluster):
+    with pytest.raises(DataError, match="corpus build"):
+        train(tiny_config, tmp_path, tmp_path / "run", lambda e: None)

@@ -1,0 +1,359 @@
+"""The endpoint on a real Ray Serve, asked by the official openai client."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import openai
+import pytest
+import yaml
+
+from calcgen_ray import cluster
+from calcgen_ray.errors import CheckpointError, InputError, ResourceError, ServeError
+from calcgen_ray.generate.convert import to_ctranslate2
+from calcgen_ray.generate.engine import SamplingParams, open_engine
+from calcgen_ray.model import checkpoint as checkpoints
+from calcgen_ray.model.loading import load_model, load_model_tokenizer
+from calcgen_ray.registry.store import Registry
+from calcgen_ray.serving import client, driver
+from calcgen_ray.serving.args import ServeArgs
+
+pytestmark = pytest.mark.serve
+
+POSITIONS = 256
+PROMPT = "# Differentiate x**2 with respect to x.\n"
+ROOT = Path(__file__).parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def entry(tmp_path_factory, tiny_model):
+    root = tmp_path_factory.mktemp("served")
+    model, tokenizer = load_model(str(tiny_model)), load_model_tokenizer(str(tiny_model))
+
+    def fill(draft):
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+
+    checkpoint = checkpoints.write_folder(root / "step", fill, step=1, metrics={"perplexity": 9.0})
+    return Registry(root / "registry").promote(checkpoint.path, "tiny", to_ctranslate2)
+
+
+@pytest.fixture(scope="session")
+def args(entry):
+    return ServeArgs(registry=str(entry.path.parents[1]), model="tiny", cpus=0.5)
+
+
+@pytest.fixture(scope="session")
+def url(args):
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    cluster.connect()
+    yield driver.start(args, port=free_port())
+    driver.stop()
+    cluster.disconnect()
+
+
+@pytest.fixture(scope="session")
+def api(url):
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as api:
+        yield api
+
+
+def post(url, body, **options):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return httpx.post(f"{url}/v1/completions", content=content, timeout=60, **options)
+
+
+def told(response, status, param=None):
+    """Checks the form of an error and returns its message."""
+    assert response.status_code == status, response.text
+    assert set(response.json()) == {"error"}
+    error = response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["param"] == param
+    assert error["type"] == "invalid_request_error"
+    assert "\n" not in error["message"]
+    return error["message"]
+
+
+def test_completion(api, entry):
+    before = int(time.time())
+    answer = api.completions.create(model="tiny", prompt=PROMPT, max_tokens=12, temperature=0)
+    engine = open_engine(entry.path)
+    [[wanted]] = engine.generate([PROMPT], SamplingParams(max_tokens=12, temperature=0))
+    engine.close()
+    assert answer.id.startswith("cmpl-")
+    assert answer.object == "text_completion"
+    assert before <= answer.created <= time.time()
+    assert (answer.model, answer.system_fingerprint) == ("tiny", entry.digest)
+    [choice] = answer.choices
+    assert (choice.index, choice.text, choice.logprobs) == (0, wanted.text, None)
+    assert choice.finish_reason == wanted.finish_reason
+    usage = answer.usage
+    assert (usage.prompt_tokens, usage.completion_tokens) == (
+        wanted.prompt_tokens, wanted.completion_tokens,
+    )  # fmt: skip
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+
+
+def test_defaults_are_openais(api):
+    answer = api.completions.create(model="tiny", prompt=PROMPT)
+    assert 0 < answer.usage.completion_tokens <= 16
+
+
+def test_lists_of_prompts_with_n_come_back_flat(api):
+    prompts = ["x", PROMPT, ""]
+    answer = api.completions.create(
+        model="tiny", prompt=prompts, n=3, max_tokens=8, temperature=1.5, seed=1
+    )
+    assert [choice.index for choice in answer.choices] == list(range(9))
+    greedy = api.completions.create(model="tiny", prompt=prompts, max_tokens=8, temperature=0)
+    for index, prompt in enumerate(prompts):
+        alone = api.completions.create(model="tiny", prompt=prompt, max_tokens=8, temperature=0)
+        assert greedy.choices[index].text == alone.choices[0].text
+
+
+def test_stop(api):
+    whole = api.completions.create(model="tiny", prompt=PROMPT, max_tokens=30, temperature=0)
+    text = whole.choices[0].text
+    stop = text[5:11]
+    cut = api.completions.create(
+        model="tiny", prompt=PROMPT, max_tokens=30, temperature=0, stop=[stop, "\x00"]
+    )
+    assert cut.choices[0].text == text[: text.index(stop)]
+    assert cut.choices[0].finish_reason == "stop"
+
+
+def test_seeds_hold_under_other_requests(api):
+    def draw(seed):
+        return api.completions.create(
+            model="tiny", prompt=PROMPT, n=2, max_tokens=20, temperature=1, seed=seed
+        )
+
+    def drawn(seed):
+        return [choice.text for choice in draw(seed).choices]
+
+    alone = drawn(7)
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(drawn, [7, None, 8, 7, None, 7]))
+    assert [texts == alone for texts in found] == [True, False, False, True, False, True]
+
+
+def test_prompt_and_answer_fill_the_positions(api):
+    answer = api.completions.create(model="tiny", prompt="0" * 250, max_tokens=POSITIONS)
+    assert answer.usage.total_tokens <= POSITIONS
+
+
+def test_models(api, url):
+    [model] = api.models.list().data
+    assert (model.id, model.object, model.owned_by) == ("tiny", "model", "calcgen-ray")
+    assert model.max_model_len == POSITIONS
+    assert api.models.retrieve("tiny") == model
+    with pytest.raises(openai.NotFoundError):
+        api.models.retrieve("gpt-4")
+
+
+def test_health(url):
+    response = httpx.get(f"{url}/health")
+    assert (response.status_code, response.json()) == (200, {"status": "ok", "model": "tiny"})
+
+
+def test_routes_that_are_not_there(url):
+    assert "/v2/completions" in told(httpx.get(f"{url}/v2/completions"), 404)
+    response = httpx.get(f"{url}/v1/completions")
+    told(response, 405)
+    assert response.headers["allow"] == "POST"
+
+
+def test_openai_errors(api):
+    with pytest.raises(openai.NotFoundError) as missing:
+        api.completions.create(model="gpt-4", prompt="x")
+    assert missing.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError) as wrong:
+        api.completions.create(model="tiny", prompt="x", temperature=3)
+    assert wrong.value.param == "temperature"
+
+
+WITHIN = [
+    {"max_tokens": POSITIONS},
+    {"temperature": 0}, {"temperature": 2}, {"top_p": 1}, {"top_k": 5},
+    {"n": 64, "max_tokens": 1}, {"prompt": ["x"] * 64, "n": 2, "max_tokens": 1},
+    {"stop": ["a", "b", "c", "d" * 256]}, {"stop": []}, {"stop": "\n"},
+    {"seed": 2**63 - 1}, {"seed": -(2**63)},
+    {"stream": False, "echo": False, "best_of": 1, "suffix": "", "logit_bias": {}, "user": "me"},
+    {"logprobs": None, "stop": None, "seed": None, "model": None, "n": None, "temperature": None},
+    {"no_such_field": 1, "presence_penalty": 0, "frequency_penalty": 0.0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", WITHIN, ids=lambda fields: ",".join(fields))
+def test_limits(url, fields):
+    response = post(url, {"prompt": "x", "max_tokens": 2, **fields})
+    assert response.status_code == 200, response.text
+
+
+BEYOND = [
+    ("max_tokens", POSITIONS + 1), ("max_tokens", 0), ("max_tokens", 1.5), ("max_tokens", "3"),
+    ("max_tokens", True),
+    ("temperature", 2.01), ("temperature", -0.01), ("temperature", float("nan")),
+    ("temperature", float("inf")), ("temperature", "1"),
+    ("top_p", 0), ("top_p", 1.01), ("top_p", float("nan")), ("top_k", -1),
+    ("n", 0), ("n", 65), ("n", 2**70),
+    ("stop", ["a"] * 5), ("stop", ""), ("stop", ["d" * 257]), ("stop", 3), ("stop", [None]),
+    ("seed", 2**63), ("seed", -(2**63) - 1), ("seed", 0.5),
+    ("prompt", ["x"] * 65), ("prompt", []), ("prompt", 3), ("prompt", [1, 2]), ("prompt", [["x"]]),
+    ("prompt", None), ("prompt", {}), ("prompt", "0" * POSITIONS),
+    ("model", 3),
+    ("stream", True), ("echo", True), ("logprobs", 0), ("logprobs", 5), ("best_of", 2),
+    ("suffix", "x"), ("presence_penalty", 0.1), ("frequency_penalty", -1), ("min_p", 0.1),
+    ("repetition_penalty", 1.1), ("logit_bias", {"5": 1}), ("stream_options", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), BEYOND, ids=lambda value: str(value)[:20])
+def test_beyond_the_limits(url, name, value):
+    assert name in told(post(url, {"prompt": "x", name: value}), 400, param=name)
+
+
+def test_too_many_completions_at_once(url):
+    message = told(post(url, {"prompt": ["x"] * 43, "n": 3}), 400, param="n")
+    assert "43 prompts x n=3 = 129" in message
+    assert "temperature 0" in told(post(url, {"prompt": "x", "n": 2, "temperature": 0}), 400, "n")
+
+
+BODIES = [b"", b"{", b"[]", b"3", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000, b"{}" * 2,
+          b'{"prompt": "\\ud800"}', b'{"prompt": "x", "n": 1e400}']  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: body[:12].decode("latin-1") or "empty")
+def test_bodies_that_are_no_request(url, body):
+    response = post(url, body)
+    told(response, 400, response.json()["error"]["param"])
+
+
+def test_body_size(url):
+    body = json.dumps({"prompt": "x", "max_tokens": 1, "user": ""}).encode()
+    room = 2_000_000 - len(body)
+    full = body[:-2] + b"u" * room + b'"}'
+    assert len(full) == 2_000_000
+    assert post(url, full).status_code == 200
+    assert "2,000,000 bytes" in told(post(url, full + b" "), 413)
+
+    def chunks():
+        for _ in range(30):
+            yield b" " * 100_000
+
+    told(httpx.post(f"{url}/v1/completions", content=chunks(), timeout=60), 413)
+
+
+def test_our_client(url):
+    options = {"max_tokens": 9, "temperature": 1.0, "seed": 3}
+    [one] = client.complete(url, PROMPT, **options)
+    assert client.complete(f"{url}/v1/", PROMPT, **options) == [one]
+    assert (one.prompt, one.seed) == (PROMPT, 3)
+    assert 0 < one.completion_tokens <= 9
+    assert len(client.complete(url, PROMPT, n=3, max_tokens=4)) == 3
+
+
+def test_our_client_tells_what_went_wrong(url):
+    with pytest.raises(InputError, match="max_tokens: got 1000000; at most 256"):
+        client.complete(url, PROMPT, max_tokens=10**6)
+    with pytest.raises(InputError, match="served here: 'tiny'"):
+        client.complete(url, PROMPT, model="other")
+    with pytest.raises(ServeError, match=r"nothing answers there.*calcgen serve"):
+        client.complete(f"http://127.0.0.1:{free_port()}", PROMPT)
+    for wrong in ("127.0.0.1:8000", "http://", "", "http://[", "ftp://x"):
+        with pytest.raises((InputError, ServeError)) as caught:
+            client.complete(wrong, PROMPT)
+        assert "\n" not in str(caught.value)
+
+
+def test_port_in_use(args, monkeypatch):
+    monkeypatch.setattr(driver, "_up", [])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"127.0.0.1:{port} .*in use.*set serve.port"):
+            driver.start(args, port=port)
+
+
+def test_one_endpoint_a_process(url, args):
+    with pytest.raises(InputError, match=r"serves on port .* already"):
+        driver.start(args, port=free_port())
+
+
+def test_more_than_the_cluster_has(url, args):
+    port = int(url.rsplit(":", 1)[1])
+    with pytest.raises(ResourceError, match=r"serve\.replicas=1000 x 0\.5 CPU = 500 CPU"):
+        driver.start(args.model_copy(update={"replicas": 1000}), port=port)
+    assert httpx.get(f"{url}/health").status_code == 200
+
+
+def test_nothing_to_serve(url, args, tmp_path):
+    port = int(url.rsplit(":", 1)[1])
+    with pytest.raises(InputError, match="calcgen promote RUN"):
+        driver.start(ServeArgs(registry=str(tmp_path)), port=port)
+    with pytest.raises(CheckpointError):
+        driver.start(ServeArgs(checkpoint=str(tmp_path)), port=port)
+    assert httpx.get(f"{url}/health").status_code == 200
+
+
+def test_deploy_file(args, monkeypatch):
+    from ray import serve
+    from ray.serve.schema import ServeDeploySchema
+
+    from calcgen_ray.serving.app import build
+
+    body = yaml.safe_load((ROOT / "serve" / "config.yaml").read_text("utf-8"))
+    [application] = ServeDeploySchema.model_validate(body).applications
+    assert application.import_path == f"{build.__module__}:{build.__name__}"
+    told = ServeArgs(**application.args)
+    assert isinstance(build(told.model_copy(update={"registry": args.registry})), serve.Application)
+    with pytest.raises(ValueError, match="replcas"):
+        ServeArgs(replcas=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "no reason told"),
+        ("deploying\n  1 replica short", "1 replica short"),
+        ("Traceback:\n  File x\na.errors.InputError: n: got 3\n\nretried", "InputError: n: got 3"),
+    ],
+)
+def test_a_traceback_comes_down_to_a_line(text, line):
+    assert driver._last_line(text) == line
+
+
+def test_overflow_is_told_and_what_is_served_is_replaced(url, args):
+    port = int(url.rsplit(":", 1)[1])
+    narrow = args.model_copy(update={"max_queued_requests": 1, "model": "narrow"})
+    assert driver.start(narrow, port=port) == url
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as api:
+        assert [model.id for model in api.models.list().data] == ["narrow"]
+
+        def ask(_):
+            try:
+                api.completions.create(model="narrow", prompt="x", max_tokens=200, n=32)
+            except openai.RateLimitError as error:
+                return error.response.headers["retry-after"], error.type
+            return "answered"
+
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(ask, range(6)))
+    assert "answered" in found
+    assert ("1", "rate_limit_error") in found
+    assert set(found) == {"answered", ("1", "rate_limit_error")}
+    assert driver.start(args, port=port) == url
