@@ -53,13 +53,14 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def tiny_config(tiny_model: Path, tmp_path: Path):
+@pytest.fixture(scope="session")
+def tiny_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory):
     """A fast run in float32: exact comparisons hold."""
+    storage = tmp_path_factory.mktemp("storage")
     return settings.load(
         "embedded",
         [
-            f"model={tiny_model}", f"run.storage={tmp_path}", "train.precision=fp32",
+            f"model={tiny_model}", f"run.storage={storage}", "train.precision=fp32",
             "train.epochs=2", "train.block_size=128", "train.batch_size=4",
             "train.micro_batch_size=2", "train.checkpoint_steps=3", "workers.count=1",
         ],

@@ -35,15 +35,15 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(last.path / "model.safetensors")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_workers(tiny_config):
     return settings.replace(tiny_config, {"workers.count": 2})
 
 
-@pytest.fixture
-def unbroken(two_workers, corpus, tmp_path, ray_cluster):
+@pytest.fixture(scope="module")
+def unbroken(two_workers, corpus, tmp_path_factory, ray_cluster):
     """A run of two workers that nothing disturbed."""
-    folder = tmp_path / "unbroken"
+    folder = tmp_path_factory.mktemp("runs") / "unbroken"
     heard = []
     result = train(two_workers, corpus, folder, heard.append)
     return folder, result, heard

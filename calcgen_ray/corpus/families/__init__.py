@@ -11,10 +11,7 @@ from itertools import count, islice
 from random import Random
 from types import MappingProxyType
 
-from calcgen_ray.errors import ConfigError, DataError
-from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
-
-from . import (
+from calcgen_ray.corpus.families import (
     definite_integrals,
     derivatives,
     expressions,
@@ -26,10 +23,12 @@ from . import (
     plots,
     series,
 )
-from .drafts import Family
-from .functions import Reject
-from .skeletons import skeleton
-from .trees import Shape
+from calcgen_ray.corpus.families.drafts import Family
+from calcgen_ray.corpus.families.functions import Reject
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.errors import ConfigError, DataError
+from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
 
 __all__ = ["FAMILIES", "Family", "Shape", "generate", "make_problem", "skeleton"]
 

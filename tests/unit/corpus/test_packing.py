@@ -64,7 +64,7 @@ def test_split_never_takes_all_and_reaches_its_share(sizes, fraction, seed):
 def test_hold_out_takes_what_it_names():
     sizes = group_sizes([("notebook", f"ch{i:02}") for i in range(2, 20)])
     assert held_out_groups(sizes, 0.0, 0, ["ch07", "ch1[47]"]) == {"ch07", "ch14", "ch17"}
-    with pytest.raises(DataError, match="ch99.*matches no group"):
+    with pytest.raises(DataError, match=r"ch99.*matches no group"):
         held_out_groups(sizes, 0.0, 0, ["ch99"])
 
 
