@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 from calcgen_ray.config import SyntheticConfig
 from calcgen_ray.corpus.families import FAMILIES, Shape, make_problem
-from calcgen_ray.errors import ConfigError
+from calcgen_ray.errors import ConfigError, DataError
 from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
 
 CHUNK = 25
+CPU_SECONDS = 5.0
+ATTEMPTS = 20
+RESERVED = 10**9
+"""Indices from here on stand in for draws that took too long."""
+
 Order = tuple[str, Difficulty, int]
 
 
@@ -54,4 +60,31 @@ def _orders(config: SyntheticConfig) -> list[Order]:
 
 def _make(orders: list[Order], seed: int, config: SyntheticConfig) -> list[Problem]:
     shape = _shape(config)
-    return [make_problem(family, level, seed, index, shape) for family, level, index in orders]
+    signal.signal(signal.SIGVTALRM, _too_slow)
+    return [_make_one(order, seed, shape) for order in orders]
+
+
+def _make_one(order: Order, seed: int, shape: Shape) -> Problem:
+    """The problem of that index, or of a later one where SymPy does not come back.
+
+    A few draws in ten thousand send SymPy's limit or solve into minutes. The limit is on CPU time,
+    ten times what the slowest good draw takes, so that load does not change what is made.
+    """
+    family, level, index = order
+    for attempt in range(ATTEMPTS):
+        signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS)
+        try:
+            return make_problem(family, level, seed, index + attempt * RESERVED, shape)
+        except TooSlow:
+            continue
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    raise DataError(f"{family}, {level}, {index}: SymPy took over {CPU_SECONDS} s {ATTEMPTS} times")
+
+
+class TooSlow(BaseException):  # SymPy catches Exception
+    """Raised inside a draw whose CPU time is up."""
+
+
+def _too_slow(signum: int, frame: object) -> None:
+    raise TooSlow

@@ -64,7 +64,7 @@ def test_concurrency_by_hand(search):
     assert concurrency(settings.replace(search, {"workers.count": 2}), has) == 2
     with pytest.raises(ResourceError, match="2 fit"):
         concurrency(settings.replace(search, {"workers.count": 2, "tune.concurrent": 3}), has)
-    with pytest.raises(ResourceError, match="lower workers.count"):
+    with pytest.raises(ResourceError, match=r"lower workers.count"):
         concurrency(settings.replace(search, {"workers.count": 5}), has)
 
 

@@ -53,7 +53,7 @@ def test_a_lost_worker_costs_steps_not_the_result(two_workers, corpus, tmp_path,
     """Also: two workers end where one does, and the journal is heard as it grows."""
     whole, result, heard = unbroken
     assert result.workers == 2 and result.perplexity_final < result.perplexity_initial
-    assert [e["event"] for e in heard][0] == "start" and heard[-1]["event"] == "end"
+    assert heard[0]["event"] == "start" and heard[-1]["event"] == "end"
     assert (whole / "metrics.csv").read_text().count("\n") > result.steps
 
     alone = tmp_path / "alone"

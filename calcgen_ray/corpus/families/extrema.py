@@ -14,6 +14,7 @@ from calcgen_ray.problem import Difficulty, Expected, Kind
 
 from .drafts import Draft, Family, phrase
 from .functions import draw_function, draw_variable, insist, integer, is_finite, nodes, require
+from .gentleness import depth
 from .rendering import STYLES, declare, script, source, text
 from .skeletons import skeleton
 from .trees import Shape
@@ -77,6 +78,17 @@ def plain(shape: Shape) -> Shape:
     return replace(shape, unary=kept or dict.fromkeys(PLAIN, 1))
 
 
+def is_solvable(f: Any, x: Symbol) -> bool:
+    """Whether SymPy's solve is quick with its derivative, found by measuring.
+
+    What keeps it busy for minutes is an exponential of a fraction or of another function.
+    """
+    exponents = [part.args[0] for part in f.atoms(sympy.exp)]
+    low = all(e.is_polynomial(x) and sympy.degree(e, x) <= 3 for e in exponents)
+    roots = [p.base for p in f.atoms(sympy.Pow) if not p.exp.is_integer]
+    return low and depth(f) <= 2 and not any(base.has(sympy.Function) for base in roots)
+
+
 def stationary(f: Any, x: Symbol) -> list[Any]:
     """The rational zeros of f' where f is finite, in order.
 
@@ -109,12 +121,14 @@ def draw_bent(rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol) -> t
     if difficulty == "easy" and rng.random() < 0.5:
         f = turning_polynomial(rng, x)
     else:
-        outer = turning_polynomial(rng, x) if rng.random() < 0.4 else x
+        share = 0.4 if difficulty == "easy" else 0.75
+        outer = turning_polynomial(rng, x) if rng.random() < share else x
         planned = shape.size(rng, difficulty, 6) + (difficulty != "easy") - (outer != x)
         f = draw_function(rng, max(1, planned), plain(shape), [x]).subs(x, outer)
         require(difficulty == "easy" or not f.is_polynomial(x) or rng.random() < 0.25)
     require(nodes(f) <= 30 and all(p.exp.q <= 2 and abs(p.exp) <= 6
                                    for p in f.atoms(sympy.Pow) if p.exp.is_Rational))  # fmt: skip
+    require(is_solvable(f, x))
     return f, stationary(f, x)
 
 

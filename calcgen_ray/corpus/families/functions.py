@@ -97,8 +97,11 @@ def operators(expr: Any) -> int:
 
 
 def is_neat(expr: Any) -> bool:
-    """Whether it has no function of a constant, such as cos(6), and no unwieldy number."""
+    """Whether it has no function of a constant, such as cos(6), no unwieldy number, no log of exp."""
     numbers = expr.atoms(sympy.Rational)
+    inner = [sympy.Mul.make_args(part.args[0]) for part in expr.atoms(sympy.log)]
+    if any(isinstance(factor, sympy.exp) for factors in inner for factor in factors):
+        return False
     return (
         not expr.has(sympy.E)
         and all(part.free_symbols for part in expr.atoms(sympy.Function))

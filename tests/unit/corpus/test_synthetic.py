@@ -1,0 +1,40 @@
+"""Problems from several processes: the same as from one, and never a hang."""
+
+import pytest
+
+from calcgen_ray.config import SyntheticConfig
+from calcgen_ray.corpus import synthetic
+from calcgen_ray.corpus.families import FAMILIES, make_problem
+from calcgen_ray.errors import ConfigError
+from calcgen_ray.problem import DIFFICULTIES
+
+
+def test_processes_change_nothing():
+    config = SyntheticConfig(count=60)
+    one, two = (list(synthetic.make_problems(config, 5, n)) for n in (1, 2))
+    assert one == two
+    assert {(p.family, p.difficulty) for p in one} == {
+        (f, d) for f in FAMILIES for d in DIFFICULTIES
+    }
+
+
+def test_an_unknown_family_is_named():
+    with pytest.raises(ConfigError, match=r"'derivates'; allowed: derivatives"):
+        list(synthetic.make_problems(SyntheticConfig(families=("derivates",)), 0, 1))
+
+
+def test_a_draw_that_never_ends_is_replaced(monkeypatch):
+    def hang_at_seven(family, level, seed, index, shape):
+        while index == 7:
+            try:
+                sum(range(1000))
+            except Exception:  # as SymPy does
+                pass
+        return make_problem(family, level, seed, index)
+
+    monkeypatch.setattr(synthetic, "make_problem", hang_at_seven)
+    monkeypatch.setattr(synthetic, "CPU_SECONDS", 0.2)
+    config = SyntheticConfig(count=9, families=("derivatives",))
+    orders = [("derivatives", "easy", index) for index in (6, 7, 8)]
+    found = [problem.id for problem in synthetic._make(orders, 3, config)]
+    assert found == [f"derivatives-easy-3-{i}" for i in (6, synthetic.RESERVED + 7, 8)]
