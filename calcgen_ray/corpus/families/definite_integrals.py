@@ -9,15 +9,14 @@ import numpy as np
 import sympy
 from sympy import Integer, Symbol, oo, pi
 
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import draw_variable, integer, is_finite, nodes, require
+from calcgen_ray.corpus.families.integrands import TRIG, Integrand, draw_integrand
+from calcgen_ray.corpus.families.rendering import solution, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import is_real, values
 from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import draw_variable, integer, is_finite, nodes, require
-from .integrands import TRIG, Integrand, draw_integrand
-from .rendering import solution, text
-from .skeletons import skeleton
-from .trees import Shape
-from .values import is_real, values
 
 PHRASINGS = {
     "proper": (

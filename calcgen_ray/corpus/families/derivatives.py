@@ -8,10 +8,8 @@ from typing import Any
 import sympy
 from sympy import Integer, Symbol
 
-from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import (
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import (
     NODES,
     draw_function,
     draw_variable,
@@ -21,10 +19,11 @@ from .functions import (
     nodes,
     require,
 )
-from .rendering import STYLES, declare, script, solution, source, text
-from .skeletons import skeleton
-from .trees import Shape
-from .values import values
+from calcgen_ray.corpus.families.rendering import STYLES, declare, script, solution, source, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import values
+from calcgen_ray.problem import Difficulty, Expected, Kind
 
 PHRASINGS = {
     "first": (

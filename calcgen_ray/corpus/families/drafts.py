@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from calcgen_ray.corpus.families.rendering import NOTATIONS, words
+from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.problem import Difficulty, Expected
-
-from .rendering import NOTATIONS, words
-from .trees import Shape
 
 Phrasings = Mapping[str, tuple[str, ...]]
 """Wordings by variant of the question; the fields stand in braces."""

@@ -10,15 +10,22 @@ import numpy as np
 import sympy
 from sympy import FiniteSet, Integer, Symbol
 
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import (
+    draw_function,
+    draw_variable,
+    insist,
+    integer,
+    is_finite,
+    nodes,
+    require,
+)
+from calcgen_ray.corpus.families.gentleness import depth
+from calcgen_ray.corpus.families.rendering import STYLES, declare, script, source, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import floats, is_real
 from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import draw_function, draw_variable, insist, integer, is_finite, nodes, require
-from .gentleness import depth
-from .rendering import STYLES, declare, script, source, text
-from .skeletons import skeleton
-from .trees import Shape
-from .values import floats, is_real
 
 PHRASINGS = {
     "critical": (
@@ -57,6 +64,11 @@ VARIANTS: dict[Difficulty, tuple[str, ...]] = {
 }
 
 
+FORMS: dict[Difficulty, tuple[str, ...]] = {
+    "easy": ("polynomial", "free"),
+    "medium": ("free", "inside"),
+    "hard": ("free", "inside", "inside"),
+}
 PLAIN = ("sqrt", "pow2", "pow3", "log", "exp", "atan")
 SIXTHS = np.arange(-72, 73) / 6
 """Where a zero of the derivative is looked for before any algebra is done."""
@@ -69,7 +81,7 @@ def turning_polynomial(rng: Random, x: Symbol) -> Any:
         return sympy.expand(c * rng.choice([1, -1]) * (x - a) ** 2) + rng.randint(-9, 9)
     a, b = rng.sample(range(-4, 5), 2)
     c = Integer(rng.choice([1, 2, 3])) * (6 if (a + b) % 2 else 3)
-    return sympy.integrate(sympy.expand(c * (x - a) * (x - b)), x) + rng.randint(-9, 9)
+    return c * x**3 / 3 - c * (a + b) * x**2 / 2 + c * a * b * x + rng.randint(-9, 9)
 
 
 def plain(shape: Shape) -> Shape:
@@ -116,18 +128,31 @@ def stationary(f: Any, x: Symbol) -> list[Any]:
     return sorted(good)
 
 
+def is_monotonic(f: Any, x: Symbol) -> bool:
+    """Whether its slope has one sign, never 0, wherever the function is real."""
+    slopes = floats(sympy.diff(f, x), x, SIXTHS)
+    signs = np.sign(slopes[np.isfinite(slopes)])
+    return bool(signs.size and signs[0] and (signs == signs[0]).all())
+
+
 def draw_bent(rng: Random, difficulty: Difficulty, shape: Shape, x: Symbol) -> tuple[Any, Any]:
-    """A function with known critical points: a polynomial, or any random one that has some."""
-    if difficulty == "easy" and rng.random() < 0.5:
+    """A function with known critical points.
+
+    A turning polynomial alone, inside a random function that is monotonic, or any random function
+    that happens to have some.
+    """
+    form = rng.choice(FORMS[difficulty])
+    if form == "polynomial":
         f = turning_polynomial(rng, x)
     else:
-        share = 0.4 if difficulty == "easy" else 0.75
-        outer = turning_polynomial(rng, x) if rng.random() < share else x
-        planned = shape.size(rng, difficulty, 6) + (difficulty != "easy") - (outer != x)
-        f = draw_function(rng, max(1, planned), plain(shape), [x]).subs(x, outer)
+        planned = shape.size(rng, difficulty, 5) + (difficulty == "medium")
+        f = draw_function(rng, max(1, planned - (form == "inside")), plain(shape), [x])
         require(difficulty == "easy" or not f.is_polynomial(x) or rng.random() < 0.25)
-    require(nodes(f) <= 30 and all(p.exp.q <= 2 and abs(p.exp) <= 6
-                                   for p in f.atoms(sympy.Pow) if p.exp.is_Rational))  # fmt: skip
+        if form == "inside":
+            require(f != x and is_monotonic(f, x))
+            f = f.xreplace({x: turning_polynomial(rng, x)})
+    powers = [power.exp for power in f.atoms(sympy.Pow) if power.exp.is_Rational]
+    require(nodes(f) <= 30 and all(p.q <= 2 and abs(p) <= 6 for p in powers))
     require(is_solvable(f, x))
     return f, stationary(f, x)
 

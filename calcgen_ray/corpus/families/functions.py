@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import sympy
 from sympy import Expr, Integer, Symbol
 
-from .trees import Shape, draw_tree
-from .values import CALLS, GRID, real_points, walk_quietly
+from calcgen_ray.corpus.families.trees import Shape, draw_tree
+from calcgen_ray.corpus.families.values import CALLS, GRID, real_points, walk_quietly
 
 Drawn = TypeVar("Drawn")
 NODES = 60
@@ -97,7 +97,7 @@ def operators(expr: Any) -> int:
 
 
 def is_neat(expr: Any) -> bool:
-    """Whether it has no function of a constant, such as cos(6), no unwieldy number, no log of exp."""
+    """Whether it has no function of a constant (cos(6)), no unwieldy number, no log of exp."""
     numbers = expr.atoms(sympy.Rational)
     inner = [sympy.Mul.make_args(part.args[0]) for part in expr.atoms(sympy.log)]
     if any(isinstance(factor, sympy.exp) for factors in inner for factor in factors):

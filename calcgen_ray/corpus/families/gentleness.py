@@ -7,7 +7,7 @@ from typing import Any
 import sympy
 from sympy import Symbol
 
-from .functions import nodes
+from calcgen_ray.corpus.families.functions import nodes
 
 STEEP = (sympy.tan, sympy.asin, sympy.acos, sympy.atan)
 SHALLOW = (sympy.exp, sympy.sin, sympy.cos, sympy.log)

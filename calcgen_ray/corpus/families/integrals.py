@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import draw_variable
+from calcgen_ray.corpus.families.integrands import draw_integrand
+from calcgen_ray.corpus.families.rendering import solution, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import draw_variable
-from .integrands import draw_integrand
-from .rendering import solution, text
-from .skeletons import skeleton
-from .trees import Shape
 
 PHRASINGS = {
     "indefinite": (

@@ -14,9 +14,7 @@ from typing import Any
 import sympy
 from sympy import Symbol
 
-from calcgen_ray.problem import Difficulty
-
-from .functions import (
+from calcgen_ray.corpus.families.functions import (
     NODES,
     draw_function,
     insist,
@@ -26,8 +24,9 @@ from .functions import (
     operators,
     require,
 )
-from .trees import Shape
-from .values import agree
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import agree
+from calcgen_ray.problem import Difficulty
 
 MADE = ("forward", "backward", "parts")
 TRIG = (sympy.sin, sympy.cos, sympy.tan)

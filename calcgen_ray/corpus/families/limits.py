@@ -12,10 +12,8 @@ from typing import Any
 import sympy
 from sympy import Integer, Symbol, oo
 
-from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import (
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import (
     draw_function,
     draw_variable,
     insist,
@@ -25,11 +23,12 @@ from .functions import (
     operators,
     require,
 )
-from .gentleness import is_shallow
-from .rendering import solution, text
-from .skeletons import skeleton
-from .trees import Shape
-from .values import values
+from calcgen_ray.corpus.families.gentleness import is_shallow
+from calcgen_ray.corpus.families.rendering import solution, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import values
+from calcgen_ray.problem import Difficulty, Expected, Kind
 
 PHRASINGS = {
     "point": (

@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from sympy import Symbol
 
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import (
+    draw_function,
+    draw_variable,
+    insist,
+    nodes,
+    require,
+)
+from calcgen_ray.corpus.families.rendering import numpy_source, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import is_real, is_steady, values, walk_quietly
 from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import draw_function, draw_variable, insist, nodes, require
-from .rendering import numpy_source, text
-from .skeletons import skeleton
-from .trees import Shape
-from .values import is_real, is_steady, values, walk_quietly
 
 PHRASINGS = {
     "trapezoid": (

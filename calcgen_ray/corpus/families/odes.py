@@ -15,15 +15,21 @@ from typing import Any
 import sympy
 from sympy import Eq, Function, Integer, Symbol
 
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import (
+    draw_function,
+    insist,
+    integer,
+    is_elementary,
+    nodes,
+    require,
+)
+from calcgen_ray.corpus.families.integrands import ARCS, draw_integrand, is_closed
+from calcgen_ray.corpus.families.rendering import STYLES, declare, script, source, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import GRID, real_points, values
 from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import draw_function, insist, integer, is_elementary, nodes, require
-from .integrands import ARCS, draw_integrand, is_closed
-from .rendering import STYLES, declare, script, source, text
-from .skeletons import skeleton
-from .trees import Shape
-from .values import GRID, real_points, values
 
 PHRASINGS = {
     "general": (

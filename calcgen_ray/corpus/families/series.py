@@ -9,15 +9,22 @@ import numpy as np
 import sympy
 from sympy import Integer, Symbol
 
+from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.functions import (
+    NODES,
+    draw_function,
+    draw_variable,
+    insist,
+    is_elementary,
+    nodes,
+    require,
+)
+from calcgen_ray.corpus.families.gentleness import is_gentle
+from calcgen_ray.corpus.families.rendering import solution, text
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.families.values import values
 from calcgen_ray.problem import Difficulty, Expected, Kind
-
-from .drafts import Draft, Family, phrase
-from .functions import NODES, draw_function, draw_variable, insist, is_elementary, nodes, require
-from .gentleness import is_gentle
-from .rendering import solution, text
-from .skeletons import skeleton
-from .trees import Shape
-from .values import values
 
 PHRASINGS = {
     "maclaurin": (
