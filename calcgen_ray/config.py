@@ -104,7 +104,7 @@ class TrainConfig(Section):
     """Newest checkpoints that are kept, the best one besides."""
     valid_cells: Annotated[Int, Field(ge=1)] = 400
     """Validation cells that are scored at each epoch."""
-    log_steps: Positive = 50
+    log_steps: Positive = 25
     """A line of progress each so many steps."""
 
 

@@ -119,6 +119,19 @@ def corpus_build(
     jobs.corpus(screen, resolved, json=json)
 
 
+@corpus_app.command("tokenizer")
+def corpus_tokenizer(
+    out: Annotated[Path, typer.Argument(help="Folder for the tokenizer's files.")],
+    config: ConfigArg = "embedded",
+    overrides: Overrides = None,
+    vocab_size: Annotated[int, typer.Option(help="Entries, 300 or more.")] = 4096,
+) -> None:
+    """Train a byte-level BPE tokenizer on a corpus's training cells."""
+    from calcgen_ray.cli import jobs
+
+    jobs.tokenizer(screen, load(config, overrides), out, vocab_size)
+
+
 @app.command("eval")
 def evaluate(
     checkpoints: Annotated[list[str], typer.Argument(help="Runs' names, folders or `embedded`.")],

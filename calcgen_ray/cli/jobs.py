@@ -88,6 +88,18 @@ def corpus(screen: Screen, config: Config, *, json: bool) -> None:
         screen.json({"folder": str(folder), **manifest})
 
 
+def tokenizer(screen: Screen, config: Config, out: Path, vocab_size: int) -> None:
+    from calcgen_ray.model.tokenizer import encode_all, train_tokenizer
+
+    with screen.progress():
+        texts = [record.text for record in store.read(build(config, screen.advance), "train")]
+    made = train_tokenizer(texts, max(300, vocab_size))
+    made.save_pretrained(out)
+    tokens = sum(map(len, encode_all(made, texts)))
+    ratio = sum(len(text.encode()) for text in texts) / tokens
+    screen.say(f"{out}: {len(made):,} entries, {ratio:.2f} bytes a token over {len(texts):,} cells")
+
+
 def evaluate(
     screen: Screen, config: Config, targets: list[str], corpus: Path | None, *, json: bool
 ) -> None:
@@ -194,9 +206,10 @@ class TrainView:
         elif event == "eval" and entry.get("perplexity") is not None:
             self.screen.say(f"  epoch {entry['epoch']:.2f}: perplexity {entry['perplexity']:,.3f}")
         elif event == "step":
-            self.screen.advance("train", step, self.total, f"loss {entry['loss']:.4f}")
+            note = f"loss {entry['loss']:.4f}"
+            self.screen.advance("train", step, self.total, note, plain=False)
             if (step - 1) % self.log_steps == 0 or step == self.total:
-                self.screen.say(f"  step {step:5}/{self.total}, loss {entry['loss']:.4f}")
+                self.screen.say(f"  step {step:5}/{self.total}, {note}")
 
 
 def _tune_line(screen: Screen, event: Mapping[str, Any]) -> None:

@@ -97,14 +97,16 @@ class Screen:
             finally:
                 self._progress, self._tasks = None, {}
 
-    def advance(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """Says that `done` of `total` is done."""
+    def advance(
+        self, stage: str, done: int, total: int, note: str = "", *, plain: bool = True
+    ) -> None:
+        """Says that `done` of `total` is done; off a terminal only where `plain` is set."""
         if self._progress is not None:
             if stage not in self._tasks:
                 self._tasks[stage] = self._progress.add_task(stage, note="")
             task = self._tasks[stage]
             self._progress.update(task, completed=done, total=total, note=note)
-        elif done == total or time.monotonic() - self._last > PLAIN_SECONDS:
+        elif plain and (done == total or time.monotonic() - self._last > PLAIN_SECONDS):
             self._last = time.monotonic()
             self.say(f"  {stage} {done}/{total} {note}".rstrip())
 

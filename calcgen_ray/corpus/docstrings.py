@@ -8,11 +8,13 @@ import doctest
 import importlib
 import importlib.metadata
 import inspect
+import io
 import json
 import pkgutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from types import ModuleType
 from typing import Any
 
@@ -72,7 +74,8 @@ def _modules(names: Sequence[str], counts: Counter[str]) -> Iterator[ModuleType]
 
 
 def _import(name: str) -> ModuleType:
-    with warnings.catch_warnings():
+    silence = io.StringIO()  # some modules print, or exchange sys.stdout, when they are imported
+    with warnings.catch_warnings(), redirect_stdout(silence), redirect_stderr(silence):
         warnings.simplefilter("ignore")
         return importlib.import_module(name)
 

