@@ -16,7 +16,7 @@ from calcgen_ray import runtime
 from calcgen_ray.config import Config
 from calcgen_ray.corpus.packing import pack
 from calcgen_ray.model.loading import load_model, load_model_tokenizer
-from calcgen_ray.model.packed import Attention, PackedLM, Rows
+from calcgen_ray.model.packed import Attention, Loss, PackedLM, Rows
 from calcgen_ray.model.tokenizer import encode_all
 from calcgen_ray.train.batches import fill_rows
 from calcgen_ray.train.optimizer import make_optimizer
@@ -34,7 +34,7 @@ class Variant:
 
     batching: str
     attention: Attention
-    loss: str
+    loss: Loss
     precision: str
     rows: Rows
     useful: int  # tokens of cells, not of padding
@@ -42,8 +42,8 @@ class Variant:
 
     @property
     def name(self) -> str:
-        chunked = " chunked loss" if self.loss == "chunked" else ""
-        return f"{self.batching} {self.attention}{chunked} {self.precision}"
+        other = f" {self.loss} loss" if self.loss != "fused" else ""
+        return f"{self.batching} {self.attention}{other} {self.precision}"
 
     @property
     def tokens_per_s(self) -> float:
@@ -84,11 +84,12 @@ def make_variants(cells: Cells, block_size: int, precision: str) -> Iterator[Var
         tensors, useful = fill_rows(rows, width), sum(len(cell) for row in rows for cell in row)
         kernels: tuple[Attention, ...] = ("eager", "sdpa", "matmul")
         for kernel in kernels:
-            yield Variant(batching, kernel, "plain", precision, tensors, useful)
+            yield Variant(batching, kernel, "fused", precision, tensors, useful)
         if batching == "packed":
+            yield Variant(batching, "matmul", "plain", precision, tensors, useful)
             yield Variant(batching, "matmul", "chunked", precision, tensors, useful)
             if precision != "fp32":
-                yield Variant(batching, "sdpa", "plain", "fp32", tensors, useful)
+                yield Variant(batching, "sdpa", "fused", "fp32", tensors, useful)
 
 
 def summarise(variants: Sequence[Variant], cells: Cells, precision: str) -> dict[str, Any]:
@@ -103,7 +104,8 @@ def summarise(variants: Sequence[Variant], cells: Cells, precision: str) -> dict
         "packed_over_padded": round(best["packed"] / best["padded"], 3),
         "matmul_over_eager": round(matmul / speed[f"packed eager {precision}"], 3),
         "matmul_over_sdpa": round(matmul / speed[f"packed sdpa {precision}"], 3),
-        "chunked_over_plain": round(speed[f"packed matmul chunked loss {precision}"] / matmul, 3),
+        "fused_over_plain": round(matmul / speed[f"packed matmul plain loss {precision}"], 3),
+        "fused_over_chunked": round(matmul / speed[f"packed matmul chunked loss {precision}"], 3),
         "mean_cell_tokens": round(sum(map(len, cells)) / len(cells), 2),
         "precision": precision,
         "useful_tokens_per_s": speed,
@@ -111,7 +113,7 @@ def summarise(variants: Sequence[Variant], cells: Cells, precision: str) -> dict
 
 
 def _step_seconds(model: Any, optimizer: Any, variant: Variant) -> float:
-    lm = PackedLM(model, variant.attention, "chunked" if variant.loss == "chunked" else "plain")
+    lm = PackedLM(model, variant.attention, variant.loss)
     begin = time.perf_counter()
     train_step(
         lm, optimizer, [variant.rows], tokens=variant.useful,

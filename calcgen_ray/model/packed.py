@@ -18,6 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from calcgen_ray.model.loss import linear_cross_entropy
+
+Loss = Literal["fused", "chunked", "plain"]
 Attention = Literal["auto", "sdpa", "matmul", "eager"]
 
 IGNORE = -100
@@ -52,14 +55,15 @@ class PackedLM(nn.Module):
             torch's fused kernel, "matmul" with two matrix products. auto: matmul on a CPU under
             bf16, where the fused kernel is two to four times slower (calcgen bench train), else
             sdpa.
-        loss: "chunked" never holds all logits at once (torch's linear_cross_entropy).
+        loss: how the head's loss is computed: "fused" by `model.loss`, "chunked" by torch's
+            linear_cross_entropy, "plain" from all logits. Each gives the same number.
     """
 
     def __init__(
         self,
         model: Any,
         attention: Attention = "auto",
-        loss: Literal["plain", "chunked"] = "plain",
+        loss: Loss = "fused",
     ) -> None:
         super().__init__()
         self.model = model
@@ -82,6 +86,8 @@ class PackedLM(nn.Module):
                 ignore_index=IGNORE, options=options,
             )  # fmt: skip
         scored = labels != IGNORE
+        if self.loss == "fused":
+            return linear_cross_entropy(hidden[scored], head.weight, head.bias, labels[scored])
         logits = head(hidden[scored]).float()  # (scored, V)
         return F.cross_entropy(logits, labels[scored], reduction="sum")
 

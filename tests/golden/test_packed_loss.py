@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import CodeGenForCausalLM
 
+from calcgen_ray.model.loss import linear_cross_entropy
 from calcgen_ray.model.packed import IGNORE, PackedLM, rotate
 from calcgen_ray.model.scoring import score_cells, single_rows
 from calcgen_ray.train.batches import fill_rows
@@ -40,7 +41,7 @@ def reference_nats(model, some):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("loss", ["plain", "chunked"])
+@pytest.mark.parametrize("loss", ["fused", "plain", "chunked"])
 def test_packed_equals_unpacked(model, kernel, loss):
     some = cells(5, 17, 31, 2, 40)
     rows = fill_rows([[some[0], some[1], some[2]], [some[3], some[4]]], 64)
@@ -73,6 +74,23 @@ def test_the_leakage_that_the_test_above_would_catch(model):
         attention_mask=torch.ones_like(rows.input_ids),
     ).last_hidden_state  # fmt: skip
     assert (alone - leaky)[0, 20:].abs().max() > 1e-3
+
+
+def test_fused_loss_equals_torch(model):
+    """Loss and all three gradients of the head, over more than one chunk."""
+    generator = torch.Generator().manual_seed(0)
+    leaves = [torch.randn(s, generator=generator) for s in ((1100, 16), (50, 16), (50,))]
+    labels = torch.randint(0, 50, (1100,), generator=generator)
+    ours = [leaf.clone().requires_grad_() for leaf in leaves]
+    theirs = [leaf.clone().requires_grad_() for leaf in leaves]
+    one = linear_cross_entropy(*ours, labels) * 3
+    two = F.cross_entropy(F.linear(*theirs), labels, reduction="sum") * 3
+    one.backward()
+    two.backward()
+    torch.testing.assert_close(one, two)
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-4, rtol=1e-4)
+    assert linear_cross_entropy(ours[0][:0], ours[1], ours[2], labels[:0]).item() == 0
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -100,7 +100,7 @@ def has_quick_trig(f: Any, x: Symbol) -> bool:
         return False
     if any(part.has(*TRIG) for part in rest):
         return not bare(f).has(x) and not f.has(sympy.tan)
-    if not all(is_linear(part.args[0], x) for part in rest):
+    if not all(isinstance(part, sympy.exp) and is_linear(part.args[0], x) for part in rest):
         return False
     argument, outside = next(iter(inner)), bare(f)
     if f.has(sympy.tan):
