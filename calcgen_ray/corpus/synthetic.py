@@ -67,8 +67,8 @@ def _make(orders: list[Order], seed: int, config: SyntheticConfig) -> list[Probl
 def _make_one(order: Order, seed: int, shape: Shape) -> Problem:
     """The problem of that index, or of a later one where SymPy does not come back.
 
-    A few draws in ten thousand send SymPy's limit or solve into minutes. The limit is on CPU time,
-    ten times what the slowest good draw takes, so that load does not change what is made.
+    Now and then a draw sends SymPy's limit or solve into minutes. The limit is on CPU time, five
+    times what the slowest of 1,350 draws took, so that load hardly changes what is made.
     """
     family, level, index = order
     for attempt in range(ATTEMPTS):
