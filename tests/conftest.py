@@ -65,3 +65,13 @@ def tiny_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory):
             "train.micro_batch_size=2", "train.checkpoint_steps=3", "workers.count=1",
         ],
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    """A cluster of this machine, for the tests of one file."""
+    from calcgen_ray import cluster
+
+    cluster.connect()
+    yield
+    cluster.disconnect()

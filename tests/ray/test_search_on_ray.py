@@ -5,20 +5,13 @@ import math
 
 import pytest
 
-from calcgen_ray import cluster, settings
+from calcgen_ray import settings
 from calcgen_ray.errors import DataError, ResourceError
 from calcgen_ray.model.checkpoint import verify
 from calcgen_ray.tune import table
 from calcgen_ray.tune.driver import concurrency, tune
 
 pytestmark = pytest.mark.ray
-
-
-@pytest.fixture(scope="module")
-def ray_cluster():
-    cluster.connect()
-    yield
-    cluster.disconnect()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from calcgen_ray import cluster, settings
+from calcgen_ray import settings
 from calcgen_ray.errors import ConfigError, DataError, ResourceError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal
@@ -21,13 +21,6 @@ from calcgen_ray.train.loop import CHECKPOINTS, Loop
 from calcgen_ray.train.run import locked
 
 pytestmark = pytest.mark.ray
-
-
-@pytest.fixture(scope="module")
-def ray_cluster():
-    cluster.connect()
-    yield
-    cluster.disconnect()
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,62 +10,16 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
-import yaml
 
-from calcgen_ray import cluster
-from calcgen_ray.errors import CheckpointError, InputError, ResourceError, ServeError
-from calcgen_ray.generate.convert import to_ctranslate2
+from calcgen_ray.errors import InputError, ServeError
 from calcgen_ray.generate.engine import SamplingParams, open_engine
-from calcgen_ray.model import checkpoint as checkpoints
-from calcgen_ray.model.loading import load_model, load_model_tokenizer
-from calcgen_ray.registry.store import Registry
-from calcgen_ray.serving import client, driver
-from calcgen_ray.serving.args import ServeArgs
+from calcgen_ray.serving import client
 
 pytestmark = pytest.mark.serve
 
 POSITIONS = 256
 PROMPT = "# Differentiate x**2 with respect to x.\n"
 ROOT = Path(__file__).parents[2]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="session")
-def entry(tmp_path_factory, tiny_model):
-    root = tmp_path_factory.mktemp("served")
-    model, tokenizer = load_model(str(tiny_model)), load_model_tokenizer(str(tiny_model))
-
-    def fill(draft):
-        model.save_pretrained(draft)
-        tokenizer.save_pretrained(draft)
-
-    checkpoint = checkpoints.write_folder(root / "step", fill, step=1, metrics={"perplexity": 9.0})
-    return Registry(root / "registry").promote(checkpoint.path, "tiny", to_ctranslate2)
-
-
-@pytest.fixture(scope="session")
-def args(entry):
-    return ServeArgs(registry=str(entry.path.parents[1]), model="tiny", cpus=0.5)
-
-
-@pytest.fixture(scope="session")
-def url(args):
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    cluster.connect()
-    yield driver.start(args, port=free_port())
-    driver.stop()
-    cluster.disconnect()
-
-
-@pytest.fixture(scope="session")
-def api(url):
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as api:
-        yield api
 
 
 def post(url, body, **options):
@@ -266,7 +218,7 @@ def test_our_client(url):
     assert len(client.complete(url, PROMPT, n=3, max_tokens=4)) == 3
 
 
-def test_our_client_tells_what_went_wrong(url):
+def test_our_client_tells_what_went_wrong(url, free_port):
     with pytest.raises(InputError, match="max_tokens: got 1000000; at most 256"):
         client.complete(url, PROMPT, max_tokens=10**6)
     with pytest.raises(InputError, match="served here: 'tiny'"):
@@ -277,83 +229,3 @@ def test_our_client_tells_what_went_wrong(url):
         with pytest.raises((InputError, ServeError)) as caught:
             client.complete(wrong, PROMPT)
         assert "\n" not in str(caught.value)
-
-
-def test_port_in_use(args, monkeypatch):
-    monkeypatch.setattr(driver, "_up", [])
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"127.0.0.1:{port} .*in use.*set serve.port"):
-            driver.start(args, port=port)
-
-
-def test_one_endpoint_a_process(url, args):
-    with pytest.raises(InputError, match=r"serves on port .* already"):
-        driver.start(args, port=free_port())
-
-
-def test_more_than_the_cluster_has(url, args):
-    port = int(url.rsplit(":", 1)[1])
-    with pytest.raises(ResourceError, match=r"serve\.replicas=1000 x 0\.5 CPU = 500 CPU"):
-        driver.start(args.model_copy(update={"replicas": 1000}), port=port)
-    assert httpx.get(f"{url}/health").status_code == 200
-
-
-def test_nothing_to_serve(url, args, tmp_path):
-    port = int(url.rsplit(":", 1)[1])
-    with pytest.raises(InputError, match="calcgen promote RUN"):
-        driver.start(ServeArgs(registry=str(tmp_path)), port=port)
-    with pytest.raises(CheckpointError):
-        driver.start(ServeArgs(checkpoint=str(tmp_path)), port=port)
-    assert httpx.get(f"{url}/health").status_code == 200
-
-
-def test_deploy_file(args, monkeypatch):
-    from ray import serve
-    from ray.serve.schema import ServeDeploySchema
-
-    from calcgen_ray.serving.app import build
-
-    body = yaml.safe_load((ROOT / "serve" / "config.yaml").read_text("utf-8"))
-    [application] = ServeDeploySchema.model_validate(body).applications
-    assert application.import_path == f"{build.__module__}:{build.__name__}"
-    told = ServeArgs(**application.args)
-    assert isinstance(build(told.model_copy(update={"registry": args.registry})), serve.Application)
-    with pytest.raises(ValueError, match="replcas"):
-        ServeArgs(replcas=2)
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("", "no reason told"),
-        ("deploying\n  1 replica short", "1 replica short"),
-        ("Traceback:\n  File x\na.errors.InputError: n: got 3\n\nretried", "InputError: n: got 3"),
-    ],
-)
-def test_a_traceback_comes_down_to_a_line(text, line):
-    assert driver._last_line(text) == line
-
-
-def test_overflow_is_told_and_what_is_served_is_replaced(url, args):
-    port = int(url.rsplit(":", 1)[1])
-    narrow = args.model_copy(update={"max_queued_requests": 1, "model": "narrow"})
-    assert driver.start(narrow, port=port) == url
-    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as api:
-        assert [model.id for model in api.models.list().data] == ["narrow"]
-
-        def ask(_):
-            try:
-                api.completions.create(model="narrow", prompt="x", max_tokens=200, n=32)
-            except openai.RateLimitError as error:
-                return error.response.headers["retry-after"], error.type
-            return "answered"
-
-        with ThreadPoolExecutor(6) as pool:
-            found = list(pool.map(ask, range(6)))
-    assert "answered" in found
-    assert ("1", "rate_limit_error") in found
-    assert set(found) == {"answered", ("1", "rate_limit_error")}
-    assert driver.start(args, port=port) == url
