@@ -25,6 +25,7 @@ DIGITS = 30
 MORE_DIGITS = 90
 TOLERANCE = 1e-18
 CONSTANT_TOLERANCE = 1e-60  # with MORE_DIGITS
+ROUNDING = 1e-50
 LOOSE = 1e-8
 LOOSE_FLOOR = 1e-2
 ENOUGH = 6
@@ -112,16 +113,28 @@ def complex_plane(sides: Sides) -> Finding:
 
 def constants(sides: Sides) -> Finding:
     """Numbers agree when they do to sixty digits, or to eight where a float is among them."""
-    left, right = sides.left({}, MORE_DIGITS), sides.right({}, MORE_DIGITS)
+    left, right = settled(sides.left), settled(sides.right)
     if left is None or right is None:
         return unknown("numeric", "no finite value")
-    tolerance = LOOSE if sides.loose else CONSTANT_TOLERANCE
     size = max(abs(left), abs(right)) if sides.scale is None else sides.scale({}, MORE_DIGITS)
-    # Two forms of zero: what is left of them is rounding.
-    floor = LOOSE * LOOSE if sides.loose else CONSTANT_TOLERANCE
-    if abs(left - right) <= tolerance * size + floor:
+    if sides.loose:
+        good = abs(left - right) <= LOOSE * size + LOOSE**2
+    else:
+        good = abs(left - right) <= CONSTANT_TOLERANCE * size
+    if good:
         return equal("numeric", "the same number")
     return different("numeric", f"{short(left)} against {short(right)}")
+
+
+def settled(quantity: Quantity) -> Any:
+    """A constant's value; zero where it is small and changes with the digits, being rounding."""
+    value = quantity({}, MORE_DIGITS)
+    if value is None or abs(value) > ROUNDING:
+        return value
+    better = quantity({}, 3 * MORE_DIGITS)
+    if better is None or abs(better - value) > TOLERANCE * abs(value):
+        return CONTEXT.zero
+    return value
 
 
 def near(sides: Sides, point: Point, left: Any, right: Any, digits: int) -> bool:

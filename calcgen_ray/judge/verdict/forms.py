@@ -42,9 +42,7 @@ def is_factored(answer: Any, expected: Any) -> bool:
     Polynomials factor in one way only, so an equal product of as many polynomials is complete.
     """
     ours, wanted = factors(answer), factors(expected)
-    if any(n < 0 or not base.is_polynomial() for base, n in ours):
-        return False
-    if answer.is_Add and not expected.is_Add:
+    if answer.is_Add or any(n < 0 or not base.is_polynomial() for base, n in ours):
         return False
     return sum(n for _, n in ours) >= sum(n for _, n in wanted)
 

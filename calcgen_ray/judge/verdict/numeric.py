@@ -20,7 +20,7 @@ from calcgen_ray.judge.verdict.vocabulary import NOT_ANALYTIC
 
 CONTEXT = mpmath.MPContext()
 EXP_MOST = 20_000.0
-SIZE_MOST = 1e30  # of an argument of a wave, and of a special function
+SIZE_MOST = 1e40  # of an argument of a wave, and of a special function
 POWER_BITS = 100_000.0
 
 Value = Any
@@ -86,12 +86,18 @@ def same_name(*names: str) -> dict[str, Callable[..., Value]]:
 
 CALLS: Mapping[str, Callable[..., Value]] = {
     **same_name(
-        "sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan", "acot", "asec", "acsc",
-        "asinh", "acosh", "atanh", "acoth", "asech", "acsch",
+        "sin", "cos", "tan", "cot", "sec", "csc",
         "erf", "erfc", "erfi", "gamma", "loggamma", "factorial", "LambertW",
         "Si", "Ci", "Shi", "Chi", "Ei", "li", "fresnels", "fresnelc", "polylog", "expint",
         "binomial",
     ),
+    **{
+        name: getattr(CONTEXT, name)
+        for name in (
+            "asin", "acos", "atan", "acot", "asec", "acsc",
+            "asinh", "acosh", "atanh", "acoth", "asech", "acsch",
+        )
+    },
     "exp": exp,
     "log": CONTEXT.log,
     **{

@@ -24,7 +24,6 @@ RTOL = 1e-6  # of the size of the function
 ENDS = 0.03  # of the interval that may be missing at each end
 BETWEEN = 0.03  # of the function's range that a straight piece may be off
 LEAST = 2
-GOOD = 0.98  # of the points, since a pole or a domain's edge may take a few
 
 Array = NDArray[np.float64]
 
@@ -110,7 +109,7 @@ def fits(ys: Array, wanted: Array) -> bool:
     size = np.abs(wanted[good]).max()
     with np.errstate(invalid="ignore"):
         near = np.abs(ys[good] - wanted[good]) <= RTOL * (np.abs(wanted[good]) + size)
-    return bool(near.mean() >= GOOD)
+    return bool(near.all())
 
 
 def is_dense(xs: Array, text: str, variable: str) -> bool:

@@ -22,6 +22,9 @@ from calcgen_ray.problem import Verdict
 
 MOST = 50
 DIGITS = 30
+INFINITE = frozenset(
+    {"Interval", "Reals", "Complexes", "Integers", "Rationals", "Naturals", "Naturals0"}
+)
 Solution = tuple[Any, ...]
 
 
@@ -95,7 +98,9 @@ def unpack_sympy(tree: Any, names: list[str]) -> list[Solution]:
             return [(expression(value),)]
         case ["And", *equations]:
             return [by_name([one[1:] for one in equations if one[:1] == ["Equality"]], names)]
-        case [str(name), *_] if name in ("ConditionSet", "ImageSet", "Interval", "ComplexRootOf"):
+        case [str(name), *_] if name in INFINITE:
+            raise NotAnswerError(f"{name} is no list of solutions")
+        case [str(name), *_] if name in ("ConditionSet", "ImageSet", "ComplexRootOf"):
             raise UnreadableError(f"{kind_of(tree)} cannot be listed")
         case _ if len(names) == 1:
             return [(expression(tree),)]
