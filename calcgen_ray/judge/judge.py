@@ -1,0 +1,145 @@
+"""Runs a program and rules on its result: sandbox, then verifier, then, if asked, a second run.
+
+    with Judge(Sandbox(servers=2), Verifier(processes=2)) as judge:
+        judgement = judge.judge(problem, code)
+        judgement.correct
+
+Only the variable `problem.RESULT` counts: what was printed is no answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from calcgen_ray.judge.replace import recheck
+from calcgen_ray.judge.ruling import Ruling
+from calcgen_ray.judge.runner import Job
+from calcgen_ray.judge.verifier import Verifier
+from calcgen_ray.problem import RESULT, Outcome, Problem, Status, Verdict
+
+AHEAD = 4  # programs taken in advance for each server
+
+
+class ResultRunner(Protocol):
+    """A sandbox that also hands out the tree of one variable, in `Outcome.result`."""
+
+    servers: int
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def run(self, segments: Job, *, result: str | None = None) -> list[Outcome]:
+        """One outcome a segment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What became of a program and how its result was ruled.
+
+    `computed` is False for a result that is known to be written down and not computed, True where
+    a second run with another expression was right too, None where that is not known.
+    """
+
+    outcome: Outcome
+    ruling: Ruling
+    computed: bool | None = None
+
+    @property
+    def correct(self) -> bool:
+        """It ran, its result is equal, and is not known to be hard-coded."""
+        equal = self.ruling.verdict is Verdict.EQUAL
+        return self.outcome.ran and equal and self.computed is not False
+
+
+class Judge:
+    """Judges programs; a `with` block opens the sandbox and the verifier, and closes both.
+
+    Without one, both must be open already.
+
+    Args:
+        recheck: run each equal program once more with another expression in place of the given
+            one (see replace.py): about twice the cost.
+    """
+
+    def __init__(self, sandbox: ResultRunner, verifier: Verifier, *, recheck: bool = False) -> None:
+        self.sandbox, self.verifier, self.recheck = sandbox, verifier, recheck
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(self.sandbox)
+            stack.enter_context(self.verifier)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def judge(self, problem: Problem, code: str) -> Judgement:
+        """Runs a program and rules on its result; threads may share a judge."""
+        outcome = self._run(code)
+        ruling = no_result(outcome)
+        if ruling is None:
+            ruling = self.verifier.decide(problem.expected, tree_of(outcome))
+        computed = None
+        if self.recheck and ruling.verdict is Verdict.EQUAL:
+            computed = recheck(problem, code, self._result, self.verifier)
+        return Judgement(outcome, ruling, computed)
+
+    def judge_many(self, pairs: Iterable[tuple[Problem, str]]) -> Iterator[Judgement]:
+        """The judgements in order; the pairs are taken as they are needed."""
+        waiting: deque[Future[Judgement]] = deque()
+        with ThreadPoolExecutor(self.sandbox.servers) as threads:
+            try:
+                for problem, code in pairs:
+                    waiting.append(threads.submit(self.judge, problem, code))
+                    if len(waiting) >= AHEAD * self.sandbox.servers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _run(self, code: str) -> Outcome:
+        [outcome] = self.sandbox.run([code], result=RESULT)
+        return outcome
+
+    def _result(self, code: str) -> Any:
+        """The tree of a program's result, None where there is none."""
+        outcome = self._run(code)
+        return tree_of(outcome) if outcome.ran else None
+
+
+def tree_of(outcome: Outcome) -> Any:
+    """The tree of the result, None where the program has none."""
+    return getattr(outcome, "result", None)
+
+
+def no_result(outcome: Outcome) -> Ruling | None:
+    """The ruling on a program that gave nothing to compare; None for one that did."""
+    if outcome.status in (Status.SANDBOX, Status.SKIPPED):
+        return Ruling(Verdict.UNKNOWN, "sandbox", outcome.error)
+    if not outcome.ran:
+        return Ruling(Verdict.DIFFERENT, "run", outcome.error or str(outcome.status))
+    if tree_of(outcome) is None:
+        return Ruling(Verdict.DIFFERENT, "run", f"no variable named {RESULT}")
+    return None
