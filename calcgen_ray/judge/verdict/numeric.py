@@ -29,8 +29,14 @@ Value = Any
 Step = tuple[Callable[..., Value], tuple[int, ...]]
 
 
-def exp(z: Value) -> Value:
-    return CONTEXT.exp(z) if abs(CONTEXT.re(z)) < EXP_MOST else None
+def tame(function: Callable[..., Value]) -> Callable[..., Value]:
+    """An exponential where its value has a bounded exponent and its phase is known."""
+
+    def bounded(z: Value) -> Value:
+        fits = abs(CONTEXT.re(z)) < EXP_MOST and abs(CONTEXT.im(z)) < SIZE_MOST
+        return function(z) if fits else None
+
+    return bounded
 
 
 def small(function: Callable[..., Value]) -> Callable[..., Value]:
@@ -45,7 +51,7 @@ def small(function: Callable[..., Value]) -> Callable[..., Value]:
 def power(base: Value, exponent: Value) -> Value:
     if base == 0:
         return base * 0 if CONTEXT.re(exponent) > 0 else (CONTEXT.one if exponent == 0 else None)
-    if abs(exponent) * abs(CONTEXT.mag(base)) > POWER_BITS:
+    if abs(exponent) * (1 + abs(CONTEXT.mag(base))) > POWER_BITS:
         return None
     return CONTEXT.power(base, exponent)
 
@@ -98,13 +104,10 @@ CALLS: Mapping[str, Callable[..., Value]] = {
             "asinh", "acosh", "atanh", "acoth", "asech", "acsch",
         )
     },
-    "exp": exp,
     "log": CONTEXT.log,
     **{
-        name: (lambda f: lambda z: f(z) if abs(CONTEXT.re(z)) < EXP_MOST else None)(
-            getattr(CONTEXT, name)
-        )
-        for name in ("sinh", "cosh", "tanh", "coth", "sech", "csch")
+        name: tame(getattr(CONTEXT, name))
+        for name in ("exp", "sinh", "cosh", "tanh", "coth", "sech", "csch")
     },
     "uppergamma": small(lambda a, z: CONTEXT.gammainc(a, z)),
     "lowergamma": small(lambda a, z: CONTEXT.gammainc(a, 0, z)),
@@ -234,12 +237,12 @@ def apply(call: Callable[..., Value], arguments: list[Value]) -> Value:
         return call(*arguments)
     except (ArithmeticError, ValueError, TypeError, NotImplementedError):
         return None
-    except mpmath.NoConvergence:
+    except CONTEXT.NoConvergence:
         return None
 
 
 def whole_power(base: Value, exponent: int) -> Value:
-    if base and abs(exponent) * abs(CONTEXT.mag(base)) > POWER_BITS:
+    if base and abs(exponent) * (1 + abs(CONTEXT.mag(base))) > POWER_BITS:
         return None
     return base**exponent
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy as sp
@@ -19,6 +20,7 @@ from calcgen_ray.judge.walk import encode
 from calcgen_ray.problem import Expected, Kind, Verdict
 
 x = sp.Symbol("x")
+X = ["Symbol", "x"]
 SQUARE = Expected(Kind.EXPRESSION, "x**2 + x")
 ODE = Expected(
     Kind.ODE,
@@ -66,6 +68,19 @@ def test_a_deadline_leaves_it_open_and_the_process_alive() -> None:
         ruling = verifier.decide(ODE, encode(sp.Eq(sp.Function("f")(x), 3 * x * sp.exp(x))))
         assert (ruling.verdict, ruling.method) == (Verdict.UNKNOWN, "deadline")
         assert verifier.pids == pids
+
+
+def test_special_functions_do_not_outlast_the_deadline() -> None:
+    terms = [["polylog", ["Add", X, ["Integer", str(k)]], ["Mul", X, X]] for k in range(60)]
+    with Verifier(seconds=0.3) as verifier:
+        start = time.monotonic()
+        ruling = verifier.decide(SQUARE, ["Add", *terms])
+        assert (ruling.verdict, ruling.method) == (Verdict.UNKNOWN, "deadline")
+        nested: Any = X
+        for _ in range(60):
+            nested = ["exp", nested]
+        assert verifier.decide(SQUARE, nested).verdict is not Verdict.EQUAL
+        assert time.monotonic() - start < 2
 
 
 def test_a_process_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
