@@ -42,9 +42,9 @@ def read_docstrings(modules: Sequence[str]) -> Reading:
     counts: Counter[str] = Counter()
     cells: list[Cell] = []
     seen: set[str] = set()
-    for module in _modules(modules, counts):
+    for module in iter_modules(modules, counts):
         licence = _licence(module.__name__.split(".")[0])
-        for name, owner in sorted(_owners(module), key=lambda pair: pair[0]):
+        for name, owner in sorted(owners(module), key=lambda pair: pair[0]):
             text = inspect.getdoc(owner) or ""
             if ">>>" not in text or text in seen:
                 continue
@@ -55,7 +55,7 @@ def read_docstrings(modules: Sequence[str]) -> Reading:
     return Reading(cells, len({cell.document for cell in cells}), counts)
 
 
-def _modules(names: Sequence[str], counts: Counter[str]) -> Iterator[ModuleType]:
+def iter_modules(names: Sequence[str], counts: Counter[str]) -> Iterator[ModuleType]:
     for name in dict.fromkeys(names):
         try:
             top = _import(name)
@@ -92,7 +92,7 @@ def _below(package: ModuleType) -> Iterator[str]:
                     continue
 
 
-def _owners(module: ModuleType) -> Iterator[tuple[str, Any]]:
+def owners(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The module, and the classes, functions and methods that are defined in it."""
     yield module.__name__, module
     for value in list(vars(module).values()):

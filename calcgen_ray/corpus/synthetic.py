@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from typing import Any
 
 from calcgen_ray.config import SyntheticConfig
 from calcgen_ray.corpus.families import FAMILIES, Shape, make_problem
@@ -60,26 +61,29 @@ def _orders(config: SyntheticConfig) -> list[Order]:
 
 def _make(orders: list[Order], seed: int, config: SyntheticConfig) -> list[Problem]:
     shape = _shape(config)
-    signal.signal(signal.SIGVTALRM, _too_slow)
-    return [_make_one(order, seed, shape) for order in orders]
+    return [draw_problem(order, seed, shape) for order in orders]
 
 
-def _make_one(order: Order, seed: int, shape: Shape) -> Problem:
+def draw_problem(
+    order: Order, seed: int, shape: Shape, cpu_seconds: float = CPU_SECONDS, **kind: Any
+) -> Problem:
     """The problem of that index, or of a later one where SymPy does not come back.
 
     Now and then a draw sends SymPy's limit or solve into minutes. The limit is on CPU time, five
-    times what the slowest of 1,350 draws took, so that load hardly changes what is made.
+    times what the slowest of 1,350 draws took, so that load hardly changes what is made. `kind`
+    goes to `make_problem`. For the main thread of a process of its own: it takes SIGVTALRM.
     """
+    signal.signal(signal.SIGVTALRM, _too_slow)
     family, level, index = order
     for attempt in range(ATTEMPTS):
-        signal.setitimer(signal.ITIMER_VIRTUAL, CPU_SECONDS)
+        signal.setitimer(signal.ITIMER_VIRTUAL, cpu_seconds)
         try:
-            return make_problem(family, level, seed, index + attempt * RESERVED, shape)
+            return make_problem(family, level, seed, index + attempt * RESERVED, shape, **kind)
         except TooSlow:
             continue
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    raise DataError(f"{family}, {level}, {index}: SymPy took over {CPU_SECONDS} s {ATTEMPTS} times")
+    raise DataError(f"{family}, {level}, {index}: SymPy took over {cpu_seconds} s {ATTEMPTS} times")
 
 
 class TooSlow(BaseException):  # SymPy catches Exception

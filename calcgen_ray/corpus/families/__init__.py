@@ -23,8 +23,9 @@ from calcgen_ray.corpus.families import (
     plots,
     series,
 )
-from calcgen_ray.corpus.families.drafts import Family
+from calcgen_ray.corpus.families.drafts import Draft, Family, Phrasings, phrase
 from calcgen_ray.corpus.families.functions import Reject
+from calcgen_ray.corpus.families.reserved import is_reserved
 from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.errors import ConfigError, DataError
@@ -48,9 +49,20 @@ DEFAULT = Shape()
 
 
 def make_problem(
-    family: str, difficulty: Difficulty, seed: int, index: int, shape: Shape = DEFAULT
+    family: str,
+    difficulty: Difficulty,
+    seed: int,
+    index: int,
+    shape: Shape = DEFAULT,
+    *,
+    reserved: bool = False,
+    phrasings: Phrasings | None = None,
 ) -> Problem:
     """The problem of that key: the same on every machine, whatever was made before.
+
+    Args:
+        reserved: draw from the expressions that are kept for the benchmark, else from all others.
+        phrasings: other wordings than the family's own, in all or some of its variants.
 
     Raises ConfigError for an unknown family or difficulty, DataError when the shape leaves so
     little to draw that no good problem was found.
@@ -60,25 +72,38 @@ def make_problem(
     if difficulty not in DIFFICULTIES:
         raise ConfigError(f"difficulty {difficulty!r} is unknown: give {', '.join(DIFFICULTIES)}")
     rng = Random(f"{seed}/{family}/{difficulty}/{index}")
-    for _ in range(ATTEMPTS):
+    spoken = FAMILIES[family].phrasings if phrasings is None else phrasings
+    draft = _draw(rng, family, difficulty, shape, reserved, spoken)
+    if draft is None:
+        raise DataError(
+            f"no {difficulty} problem of {family} in {ATTEMPTS} tries (seed {seed}, index "
+            f"{index}): the shape leaves too little to draw, widen its operators or weights"
+        )
+    number, statement = phrase(rng, spoken, draft.question)
+    return Problem(
+        id=f"{family}-{difficulty}-{seed}-{index}",
+        family=family,
+        difficulty=difficulty,
+        phrasing=f"{family}/{number}",
+        statement=statement,
+        code=draft.code,
+        expected=draft.expected,
+        skeleton=draft.skeleton,
+    )
+
+
+def _draw(
+    rng: Random, family: str, level: Difficulty, shape: Shape, reserved: bool, spoken: Phrasings
+) -> Draft | None:
+    """A draft of the asked side of the benchmark's border, or None after many tries."""
+    for _ in range(ATTEMPTS * (20 if reserved else 1)):
         try:
-            draft = FAMILIES[family].draw(rng, difficulty, shape)
+            draft = FAMILIES[family].draw(rng, level, shape)
         except (Reject, NotImplementedError):  # SymPy has no algorithm: draw again
             continue
-        return Problem(
-            id=f"{family}-{difficulty}-{seed}-{index}",
-            family=family,
-            difficulty=difficulty,
-            phrasing=f"{family}/{draft.phrasing}",
-            statement=draft.statement,
-            code=draft.code,
-            expected=draft.expected,
-            skeleton=draft.skeleton,
-        )
-    raise DataError(
-        f"no {difficulty} problem of {family} in {ATTEMPTS} tries (seed {seed}, index {index}): "
-        f"the shape leaves too little to draw, widen its operators or weights"
-    )
+        if is_reserved(draft.skeleton) == reserved and draft.question.variant in spoken:
+            return draft
+    return None
 
 
 def generate(

@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Integer, Symbol, oo, pi
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import draw_variable, integer, is_finite, nodes, require
 from calcgen_ray.corpus.families.integrands import TRIG, Integrand, draw_integrand
 from calcgen_ray.corpus.families.rendering import solution, text
@@ -60,13 +60,13 @@ def finish(rng: Random, variant: str, f: Any, x: Symbol, ends: Any, value: Any, 
     low, high = ends
     calls = (f"integrate({{f}}, ({x}, {text(low)}, {text(high)}))",)
     code = solution(rng, [x], f, calls)
-    number, statement = phrase(rng, PHRASINGS, variant, f=f, x=x, a=low, b=high)
+    question = ask(variant, f=f, x=x, a=low, b=high)
     given = {
         "integrand": text(f), "variable": str(x), "low": text(low), "high": text(high),
         "made": made,
     }  # fmt: skip
     expected = Expected(Kind.EXPRESSION, text(value), given)
-    return Draft(number, statement, code, expected, f"integral: {skeleton(f)}")
+    return Draft(question, code, expected, f"integral: {skeleton(f)}")
 
 
 def draw_proper(rng: Random, x: Symbol, made: Integrand) -> Draft:

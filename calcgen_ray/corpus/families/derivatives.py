@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 from sympy import Integer, Symbol
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     NODES,
     draw_function,
@@ -76,12 +76,12 @@ def finish(rng: Random, variant: str, f: Any, value: Any, code: str, **fields: A
     """The draft once its answer is known, or Reject when that is degenerate or too long."""
     require(value != 0 and nodes(value) <= NODES and is_elementary(value))
     by, order = fields.pop("given")
-    number, statement = phrase(rng, PHRASINGS, variant, f=f, **fields)
+    question = ask(variant, f=f, **fields)
     given = {"function": text(f), "variable": by, "order": order}
     if variant == "point":
         given["point"] = text(fields["a"])
     expected = Expected(Kind.EXPRESSION, text(value), given)
-    return Draft(number, statement, code, expected, f"derivative: {skeleton(f)}")
+    return Draft(question, code, expected, f"derivative: {skeleton(f)}")
 
 
 def draw_higher(rng: Random, operators: int, shape: Shape, order: int) -> Draft:

@@ -16,11 +16,18 @@ Phrasings = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """One problem without identity. `phrasing` counts over all variants of its family."""
+class Question:
+    """What is asked, before it is put into words: fields that are not text are expressions."""
 
-    phrasing: int
-    statement: str
+    variant: str
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One problem without words and identity."""
+
+    question: Question
     code: str
     expected: Expected
     skeleton: str
@@ -39,20 +46,25 @@ class Family:
         return sum(len(wordings) for wordings in self.phrasings.values())
 
 
-def phrase(rng: Random, phrasings: Phrasings, variant: str, **fields: Any) -> tuple[int, str]:
-    """One wording of a variant, drawn evenly, with its number and its fields filled in.
+def ask(variant: str, **fields: Any) -> Question:
+    """A question of that variant."""
+    return Question(variant, fields)
 
-    Fields that are not text are expressions; all are written in one notation, drawn anew.
+
+def phrase(rng: Random, phrasings: Phrasings, question: Question) -> tuple[int, str]:
+    """One wording of the question's variant, drawn evenly, with its fields filled in.
+
+    The number counts over all variants. All expressions are written in one notation, drawn anew.
     """
     start = 0
     for name, wordings in phrasings.items():
-        if name == variant:
+        if name == question.variant:
             break
         start += len(wordings)
-    number = rng.randrange(len(phrasings[variant]))
+    number = rng.randrange(len(phrasings[question.variant]))
     notation = rng.choice(NOTATIONS)
     filled = {
         name: field if isinstance(field, str) else words(field, notation)
-        for name, field in fields.items()
+        for name, field in question.fields.items()
     }
-    return start + number, phrasings[variant][number].format(**filled)
+    return start + number, phrasings[question.variant][number].format(**filled)

@@ -10,7 +10,7 @@ from typing import Any
 import sympy
 from sympy import Integer, Symbol
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     NODES,
     draw_function,
@@ -221,12 +221,12 @@ def draw_variant(
     require(work.function.has(x) and nodes(work.function) <= 40 and is_neat(work.function))
     require(nodes(work.value) <= NODES and is_elementary(work.value))
     require(is_right(variant, work, x))
-    number, statement = phrase(rng, PHRASINGS, variant, f=work.function, x=x, **work.fields)
+    question = ask(variant, f=work.function, x=x, **work.fields)
     given = {"function": text(work.function), "variable": str(x), "operation": variant}
     expected = Expected(Kind.EXPRESSION, text(work.value), given)
     both = (work.function, work.fields["g"]) if "g" in work.fields else work.function
     code = code_of(rng, variant, work, x)
-    return Draft(number, statement, code, expected, f"expression: {skeleton(both)}")
+    return Draft(question, code, expected, f"expression: {skeleton(both)}")
 
 
 FAMILY = Family("expressions", PHRASINGS, draw)

@@ -10,7 +10,7 @@ import numpy as np
 import sympy
 from sympy import FiniteSet, Integer, Symbol
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     draw_function,
     draw_variable,
@@ -173,10 +173,10 @@ def draw_critical(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     f, points = draw_bent(rng, difficulty, shape, x)
     require(set(sympy.solve(sympy.diff(f, x), x)) == set(points))
     code = script(solve_line(rng, f, x), rng.choice(STYLES))
-    number, statement = phrase(rng, PHRASINGS, "critical", f=f, x=x)
+    question = ask("critical", f=f, x=x)
     given = {"function": text(f), "variable": str(x)}
     expected = Expected(Kind.SOLUTION_SET, text(FiniteSet(*points)), given)
-    return Draft(number, statement, code, expected, f"extremum: {skeleton(f)}")
+    return Draft(question, code, expected, f"extremum: {skeleton(f)}")
 
 
 def draw_range(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
@@ -199,10 +199,10 @@ def draw_range(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     ]
     code = script(lines, rng.choice(STYLES))
     names = {"max": "maximum", "min": "minimum"}
-    number, statement = phrase(rng, PHRASINGS, "range", f=f, x=x, a=a, b=b, most=names[most])
+    question = ask("range", f=f, x=x, a=a, b=b, most=names[most])
     given = {"function": text(f), "variable": str(x), "low": str(a), "high": str(b), "find": most}
     expected = Expected(Kind.EXPRESSION, text(value), given)
-    return Draft(number, statement, code, expected, f"extremum: {skeleton(f)}")
+    return Draft(question, code, expected, f"extremum: {skeleton(f)}")
 
 
 def quadratic_form(rng: Random, x: Symbol, y: Symbol) -> Any:
@@ -227,10 +227,10 @@ def draw_plane(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
         call = f"solve([diff(f, {x}), diff(f, {y})], [{x}, {y}])"
         require(set(sympy.solve([f.diff(x), f.diff(y)], [x, y])) == set(map(tuple, points)))
     code = script([declare([x, y]), f"f = {source(f)}", f"result = {call}"], rng.choice(STYLES))
-    number, statement = phrase(rng, PHRASINGS, "plane", f=f, x=x, y=y)
+    question = ask("plane", f=f, x=x, y=y)
     given = {"function": text(f), "variable": f"{x},{y}"}
     expected = Expected(Kind.SOLUTION_SET, text(points), given)
-    return Draft(number, statement, code, expected, f"extremum: {skeleton(f)}")
+    return Draft(question, code, expected, f"extremum: {skeleton(f)}")
 
 
 def draw_constrained(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
@@ -250,10 +250,10 @@ def draw_constrained(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft
         "result = f.subs(point)",
     ]
     code = script(lines, rng.choice(STYLES))
-    number, statement = phrase(rng, PHRASINGS, "constrained", f=f, g=g, c=c)
+    question = ask("constrained", f=f, g=g, c=c)
     given = {"function": text(f), "variable": f"{x},{y}", "constraint": text(g - c), "find": "min"}
     expected = Expected(Kind.EXPRESSION, text(value), given)
-    return Draft(number, statement, code, expected, f"extremum: {skeleton((f, g))}")
+    return Draft(question, code, expected, f"extremum: {skeleton((f, g))}")
 
 
 DRAWS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import draw_variable
 from calcgen_ray.corpus.families.integrands import draw_integrand
 from calcgen_ray.corpus.families.rendering import solution, text
@@ -34,10 +34,10 @@ def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
     made = draw_integrand(rng, difficulty, shape, x)
     calls = (f"integrate({{f}}, {x})", f"integrate({{f}}, {x})", f"{{f}}.integrate({x})")
     code = solution(rng, [x], made.function, calls)
-    number, statement = phrase(rng, PHRASINGS, "indefinite", f=made.function, x=x)
+    question = ask("indefinite", f=made.function, x=x)
     given = {"integrand": text(made.function), "variable": str(x), "made": made.made}
     expected = Expected(Kind.ANTIDERIVATIVE, text(made.antiderivative), given)
-    return Draft(number, statement, code, expected, f"integral: {skeleton(made.function)}")
+    return Draft(question, code, expected, f"integral: {skeleton(made.function)}")
 
 
 FAMILY = Family("integrals", PHRASINGS, draw)

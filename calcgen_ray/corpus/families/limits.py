@@ -12,7 +12,7 @@ from typing import Any
 import sympy
 from sympy import Integer, Symbol, oo
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     draw_function,
     draw_variable,
@@ -213,10 +213,10 @@ def finish(rng: Random, f: Any, x: Symbol, a: Any, value: Any, side: str) -> Dra
     code = solution(rng, [x], f, (f"limit({{f}}, {x}, {text(a)}{more})",) * 2 + (
         f"{{f}}.limit({x}, {text(a)}{more})",))  # fmt: skip
     name = {"+": "right", "-": "left", "+-": "both"}[side]
-    number, statement = phrase(rng, PHRASINGS, variant, f=f, x=x, a=a, side=name)
+    question = ask(variant, f=f, x=x, a=a, side=name)
     given = {"function": text(f), "variable": str(x), "point": text(a), "direction": side}
     expected = Expected(Kind.LIMIT, text(value), given)
-    return Draft(number, statement, code, expected, f"limit: {skeleton(f)}")
+    return Draft(question, code, expected, f"limit: {skeleton(f)}")
 
 
 FAMILY = Family("limits", PHRASINGS, draw)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from sympy import Symbol
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     draw_function,
     draw_variable,
@@ -237,7 +237,7 @@ def finish(rng: Random, variant: str, f: Any, answer: Answer, fields: Mapping[st
     require(bool(np.abs(found).max() > 1e-3))
     kind = Kind.ARRAY if found.ndim else Kind.NUMBER
     rounded = [float(f"{one:.10g}") if abs(one) > 1e-12 else 0.0 for one in found.ravel()]
-    number, statement = phrase(rng, PHRASINGS, variant, f=f, **fields, **more)
+    question = ask(variant, f=f, **fields, **more)
     named = {NAMES.get(key, key): field for key, field in {**fields, **more}.items()}
     given = {"function": text(f), "method": variant, "rtol": str(RTOL), **named}
     written = json.dumps(rounded if found.ndim else rounded[0])
@@ -245,7 +245,7 @@ def finish(rng: Random, variant: str, f: Any, answer: Answer, fields: Mapping[st
     gap = [""] if head and variant != "root" else []
     code = "\n".join([*head, *gap, *lines])
     expected = Expected(kind, written, given)
-    return Draft(number, statement, f"{code}\nprint(result)\n", expected,
+    return Draft(question, f"{code}\nprint(result)\n", expected,
                  f"numeric: {skeleton(f)}")  # fmt: skip
 
 

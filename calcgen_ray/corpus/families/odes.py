@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 from sympy import Eq, Function, Integer, Symbol
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     draw_function,
     insist,
@@ -261,9 +261,7 @@ def finish(
         for key, value in conditions.items()
     )
     variant = "initial" if conditions else "general"
-    number, statement = phrase(
-        rng, PHRASINGS, variant, eq=f"{left} = {right}", y=name, x=str(x), at=at
-    )
+    question = ask(variant, eq=f"{left} = {right}", y=name, x=str(x), at=at)
     eq = Eq(equation.left, equation.right, evaluate=False)
     given = {"equation": text(eq), "function": name, "variable": str(x)}
     if conditions:
@@ -271,7 +269,7 @@ def finish(
     canonical = (equation.left - equation.right).subs(y, Function("f")(x)).doit()
     expected = Expected(Kind.ODE, text(Eq(y, solved, evaluate=False)), given)
     code = code_of(rng, equation, x, y, conditions)
-    return Draft(number, statement, code, expected, f"ode: {skeleton(canonical)}")
+    return Draft(question, code, expected, f"ode: {skeleton(canonical)}")
 
 
 FAMILY = Family("odes", PHRASINGS, draw)

@@ -12,7 +12,7 @@ import numpy as np
 import sympy
 from sympy import Integer, Symbol
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     draw_function,
     draw_variable,
@@ -119,14 +119,14 @@ def draw_variant(rng: Random, variant: str, difficulty: Difficulty, shape: Shape
     code = code_of(rng, f, x, (a, b), lines, result)
     second = fields.pop("second", None)
     both = (f, fields["g"]) if "g" in fields else f
-    number, statement = phrase(rng, PHRASINGS, variant, f=f, x=x, a=str(a), b=str(b), **fields)
+    question = ask(variant, f=f, x=x, a=str(a), b=str(b), **fields)
     given = {
         "function": text(f), "variable": str(x), "low": str(a), "high": str(b), "result": result,
     }  # fmt: skip
     if second is not None:
         given["second"] = text(second)
     expected = Expected(Kind.PLOT, text(f), given)
-    return Draft(number, statement, code, expected, f"plot: {skeleton(both)}")
+    return Draft(question, code, expected, f"plot: {skeleton(both)}")
 
 
 def code_of(

@@ -9,7 +9,7 @@ import numpy as np
 import sympy
 from sympy import Integer, Symbol
 
-from calcgen_ray.corpus.families.drafts import Draft, Family, phrase
+from calcgen_ray.corpus.families.drafts import Draft, Family, ask
 from calcgen_ray.corpus.families.functions import (
     NODES,
     draw_function,
@@ -97,10 +97,10 @@ def finish(rng: Random, f: Any, x: Symbol, a: Any, n: int, value: Any) -> Draft:
     calls = (f"series({{f}}, {x}, {a}, {n}){tail}", f"{{f}}.series({x}, {a}, {n}){tail}")
     code = solution(rng, [x], f, calls)
     fields = {"n": str(n), "m": str(n - 1), "a": str(a)}
-    number, statement = phrase(rng, PHRASINGS, variant, f=f, x=x, **fields)
+    question = ask(variant, f=f, x=x, **fields)
     given = {"function": text(f), "variable": str(x), "point": text(a), "order": str(n)}
     expected = Expected(Kind.EXPRESSION if bare else Kind.SERIES, text(value), given)
-    return Draft(number, statement, code, expected, f"series: {skeleton(f)}")
+    return Draft(question, code, expected, f"series: {skeleton(f)}")
 
 
 FAMILY = Family("series", PHRASINGS, draw)

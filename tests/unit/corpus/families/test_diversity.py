@@ -11,7 +11,7 @@ from statistics import mean
 import pytest
 
 from calcgen_ray.corpus.families import FAMILIES, make_problem
-from calcgen_ray.corpus.families.drafts import phrase
+from calcgen_ray.corpus.families.drafts import ask, phrase
 from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
 
 DISTINCT: dict[str, tuple[float, float]] = {
@@ -52,7 +52,7 @@ def test_wordings_differ_and_every_one_can_be_drawn(family: str) -> None:
              "by", "side", "eq", "at", "most")  # fmt: skip
     fields = {name: name for name in names}
     for variant, wordings in phrasings.items():
-        numbers = {phrase(Random(s), phrasings, variant, **fields)[0] for s in range(300)}
+        numbers = {phrase(Random(s), phrasings, ask(variant, **fields))[0] for s in range(300)}
         assert {every[number] for number in numbers} == set(wordings)
 
 

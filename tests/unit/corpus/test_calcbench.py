@@ -1,0 +1,29 @@
+"""The frozen benchmark: what is in it, and that training can't draw it."""
+
+from collections import Counter
+
+from calcgen_ray.corpus import calcbench
+from calcgen_ray.corpus.families import FAMILIES, make_problem
+from calcgen_ray.corpus.families.reserved import is_reserved
+from calcgen_ray.problem import DIFFICULTIES
+
+
+def test_groups_and_sizes() -> None:
+    problems = calcbench.load()
+    groups = Counter(map(calcbench.group_of, problems))
+    assert groups["generated"] == 600 and groups["wording"] >= 100 and groups["docstring"] >= 149
+    cells = Counter((p.family, p.difficulty) for p in problems if "docstring" not in p.id)
+    assert all(cells[f, d] >= 20 for f in FAMILIES for d in DIFFICULTIES)
+    assert len({p.id for p in problems}) == len(problems)
+
+
+def test_its_expressions_are_reserved_and_training_never_draws_them() -> None:
+    made = [p for p in calcbench.load() if calcbench.group_of(p) != "docstring"]
+    assert all(is_reserved(p.skeleton) for p in made)
+    drawn = [make_problem("derivatives", d, 9, i) for d in DIFFICULTIES for i in range(60)]
+    assert not any(is_reserved(p.skeleton) for p in drawn)
+
+
+def test_lines_read_back() -> None:
+    for problem in calcbench.load():
+        assert calcbench.from_line(calcbench.to_line(problem)) == problem
