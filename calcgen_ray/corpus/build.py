@@ -13,7 +13,7 @@ from typing import Any
 
 from calcgen_ray import runtime
 from calcgen_ray.config import Config, CorpusConfig
-from calcgen_ray.corpus import duplicates, store
+from calcgen_ray.corpus import calcbench, duplicates, store
 from calcgen_ray.corpus.cell import Cell, Reading
 from calcgen_ray.corpus.docstrings import CALCULUS_MODULES, read_docstrings
 from calcgen_ray.corpus.execution import Notify, Runs, run_cells
@@ -69,7 +69,11 @@ def _cells(corpus: CorpusConfig, counts: Counter[str], notify: Notify) -> list[D
     for reading in readings:
         counts.update({"read: documents": reading.documents, "read: cells": len(reading.cells)})
         counts.update(reading.counts)
-    return [(cell, None) for reading in readings for cell in reading.cells]
+    cells = [cell for reading in readings for cell in reading.cells]
+    kept = [c for c in cells if c.source != "docstring" or c.document not in calcbench.documents()]
+    if len(kept) < len(cells):
+        counts["docstring: kept for calcbench"] += len(cells) - len(kept)
+    return [(cell, None) for cell in kept]
 
 
 Draft = tuple[Cell, Problem | None]

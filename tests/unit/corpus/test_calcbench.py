@@ -2,7 +2,9 @@
 
 from collections import Counter
 
-from calcgen_ray.corpus import calcbench
+from calcgen_ray import settings
+from calcgen_ray.corpus import calcbench, store
+from calcgen_ray.corpus.build import build
 from calcgen_ray.corpus.families import FAMILIES, make_problem
 from calcgen_ray.corpus.families.reserved import is_reserved
 from calcgen_ray.problem import DIFFICULTIES
@@ -27,3 +29,14 @@ def test_its_expressions_are_reserved_and_training_never_draws_them() -> None:
 def test_lines_read_back() -> None:
     for problem in calcbench.load():
         assert calcbench.from_line(calcbench.to_line(problem)) == problem
+
+
+def test_its_docstrings_are_left_out_of_corpora(tmp_path) -> None:
+    overrides = [
+        f"run.storage={tmp_path}", "corpus.docstrings=[sympy.series.limits]",
+        "corpus.synthetic.count=10", "corpus.run_cells=false",
+    ]  # fmt: skip
+    folder = build(settings.load("embedded", overrides))
+    read = {record.document for split in ("train", "valid") for record in store.read(folder, split)}
+    assert "sympy.series.limits.limit" in calcbench.documents()
+    assert not read & calcbench.documents()
