@@ -158,7 +158,10 @@ class Builder:
 
 def real(text: str) -> Any:
     """A float by its text, infinities among them."""
-    value = float(text)
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        raise UnreadableError("a float is no number") from None
     if math.isnan(value):
         return S.NaN
     if math.isinf(value):
