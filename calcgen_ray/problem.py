@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 Difficulty = Literal["easy", "medium", "hard"]
 DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "hard")
@@ -91,13 +91,18 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What running one piece of code gave. `seconds` is its own wall time, start-up excluded."""
+    """What running one piece of code gave. `seconds` is its own wall time, start-up excluded.
+
+    `result` is the bounded tree (judge/walk.py) of the variable that was asked for, None where
+    there is none.
+    """
 
     status: Status
     stdout: str = ""
     error: str = ""  # "ZeroDivisionError: division by zero"
     line: int = 0  # of the exception, from 1; 0 when there is none
     seconds: float = 0.0
+    result: Any = None
 
     @property
     def ran(self) -> bool:

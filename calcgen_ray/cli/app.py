@@ -132,6 +132,16 @@ def corpus_tokenizer(
     jobs.tokenizer(screen, load(config, overrides), out, vocab_size)
 
 
+@corpus_app.command("calcbench")
+def corpus_calcbench(
+    out: Annotated[Path, typer.Argument(help="The file to write, JSON lines.")],
+) -> None:
+    """Make the benchmark anew, to see that it is the frozen one."""
+    from calcgen_ray.cli import jobs
+
+    jobs.calcbench(screen, out)
+
+
 @app.command("eval")
 def evaluate(
     checkpoints: Annotated[list[str], typer.Argument(help="Runs' names, folders or `embedded`.")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,17 @@ def tokenizer(screen: Screen, config: Config, out: Path, vocab_size: int) -> Non
     tokens = sum(map(len, encode_all(made, texts)))
     ratio = sum(len(text.encode()) for text in texts) / tokens
     screen.say(f"{out}: {len(made):,} entries, {ratio:.2f} bytes a token over {len(texts):,} cells")
+
+
+def calcbench(screen: Screen, out: Path) -> None:
+    from calcgen_ray import runtime
+    from calcgen_ray.corpus.calcbench import SHA256
+    from calcgen_ray.corpus.calcbench.build import build as make
+
+    with screen.progress():
+        digest = make(out, runtime.cpu_count(), partial(screen.advance, "make calcbench"))
+    same = "the frozen benchmark" if digest == SHA256 else f"NOT the frozen one, {SHA256}"
+    screen.say(f"{out}: sha256 {digest}, {same}")
 
 
 def evaluate(

@@ -24,7 +24,8 @@ from types import ModuleType, TracebackType
 from typing import NoReturn
 
 from calcgen_ray.judge import notebook
-from calcgen_ray.judge.request import ERROR_CHARS, Limits, Request
+from calcgen_ray.judge.request import ERROR_CHARS, TREE_BYTES, Limits, Request
+from calcgen_ray.judge.walk import encode
 from calcgen_ray.problem import Status
 
 OPEN_FILES = 1024
@@ -82,6 +83,8 @@ def _run_segments(channel: socket.socket, secret: bytes, job: Request) -> None:
         report = _run_segment(code, f"<segment {index + 1}>", namespace, job.limits)
         if os.getpid() != parent:  # a copy that the code forked and let run on
             os._exit(0)
+        if job.result is not None and index == len(job.segments) - 1:
+            report |= _result(report, namespace, job.result)
         _flush(libc)
         _report(channel, secret, {"index": index, **report})
     channel.recv(1)  # the server kills this process when it has all it wants
@@ -117,6 +120,16 @@ def _run_segment(
         return _describe(error, filename)
     _limit_memory(hard, hard)
     return {"status": Status.RAN}
+
+
+def _result(
+    report: dict[str, object], namespace: dict[str, object], name: str
+) -> dict[str, object]:
+    """The tree of that variable, if the segment ran and left one."""
+    if report["status"] is not Status.RAN or name not in namespace:
+        return {}
+    tree = encode(namespace[name])
+    return {"result": tree if len(json.dumps(tree)) <= TREE_BYTES else {"other": "too large"}}
 
 
 def _describe(error: BaseException, filename: str) -> dict[str, object]:

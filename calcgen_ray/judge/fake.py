@@ -20,7 +20,9 @@ class FakeRunner:
         self.outcome = outcome
         self.jobs: list[tuple[str, ...]] = []
 
-    def run(self, segments: Job, *, notebook: bool = False) -> list[Outcome]:
+    def run(
+        self, segments: Job, *, notebook: bool = False, result: str | None = None
+    ) -> list[Outcome]:
         self.jobs.append(tuple(segments))
         return [self.outcome(code) for code in segments]
 

@@ -9,40 +9,18 @@ Only the variable `problem.RESULT` counts: what was printed is no answer.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+from calcgen_ray.judge.ahead import in_order
 from calcgen_ray.judge.replace import recheck
 from calcgen_ray.judge.ruling import Ruling
-from calcgen_ray.judge.runner import Job
+from calcgen_ray.judge.sandbox import Sandbox
 from calcgen_ray.judge.verifier import Verifier
 from calcgen_ray.problem import RESULT, Outcome, Problem, Status, Verdict
-
-AHEAD = 4  # programs taken in advance for each server
-
-
-class ResultRunner(Protocol):
-    """A sandbox that also hands out the tree of one variable, in `Outcome.result`."""
-
-    servers: int
-
-    def __enter__(self) -> Any: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def run(self, segments: Job, *, result: str | None = None) -> list[Outcome]:
-        """One outcome a segment."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +52,7 @@ class Judge:
             one (see replace.py): about twice the cost.
     """
 
-    def __init__(self, sandbox: ResultRunner, verifier: Verifier, *, recheck: bool = False) -> None:
+    def __init__(self, sandbox: Sandbox, verifier: Verifier, *, recheck: bool = False) -> None:
         self.sandbox, self.verifier, self.recheck = sandbox, verifier, recheck
         self._stack = ExitStack()
 
@@ -98,7 +76,7 @@ class Judge:
         outcome = self._run(code)
         ruling = no_result(outcome)
         if ruling is None:
-            ruling = self.verifier.decide(problem.expected, tree_of(outcome))
+            ruling = self.verifier.decide(problem.expected, outcome.result)
         computed = None
         if self.recheck and ruling.verdict is Verdict.EQUAL:
             computed = recheck(problem, code, self._result, self.verifier)
@@ -106,18 +84,7 @@ class Judge:
 
     def judge_many(self, pairs: Iterable[tuple[Problem, str]]) -> Iterator[Judgement]:
         """The judgements in order; the pairs are taken as they are needed."""
-        waiting: deque[Future[Judgement]] = deque()
-        with ThreadPoolExecutor(self.sandbox.servers) as threads:
-            try:
-                for problem, code in pairs:
-                    waiting.append(threads.submit(self.judge, problem, code))
-                    if len(waiting) >= AHEAD * self.sandbox.servers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        return in_order(lambda pair: self.judge(*pair), pairs, self.sandbox.servers)
 
     def _run(self, code: str) -> Outcome:
         [outcome] = self.sandbox.run([code], result=RESULT)
@@ -126,12 +93,7 @@ class Judge:
     def _result(self, code: str) -> Any:
         """The tree of a program's result, None where there is none."""
         outcome = self._run(code)
-        return tree_of(outcome) if outcome.ran else None
-
-
-def tree_of(outcome: Outcome) -> Any:
-    """The tree of the result, None where the program has none."""
-    return getattr(outcome, "result", None)
+        return outcome.result if outcome.ran else None
 
 
 def no_result(outcome: Outcome) -> Ruling | None:
@@ -140,6 +102,6 @@ def no_result(outcome: Outcome) -> Ruling | None:
         return Ruling(Verdict.UNKNOWN, "sandbox", outcome.error)
     if not outcome.ran:
         return Ruling(Verdict.DIFFERENT, "run", outcome.error or str(outcome.status))
-    if tree_of(outcome) is None:
+    if outcome.result is None:
         return Ruling(Verdict.DIFFERENT, "run", f"no variable named {RESULT}")
     return None

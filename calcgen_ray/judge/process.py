@@ -1,85 +1,28 @@
-"""The client's handle on one fork server: starts it, asks it, ends it."""
+"""The client's handle on one fork server: asks it, and turns its answers into outcomes."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import site
-import subprocess
-import sys
-import tempfile
-import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from calcgen_ray.errors import SandboxError
-from calcgen_ray.judge.frames import receive, send
+from calcgen_ray.judge.program import Program
 from calcgen_ray.judge.request import Request
 from calcgen_ray.problem import Outcome, Status
 
-START_SECONDS = 120.0
+MODULE = "calcgen_ray.judge.server"
 GRACE_SECONDS = 30.0
 """Beyond a job's own limit: for starting, ending and cleaning up on a busy machine."""
-
-CLOSE_SECONDS = 3.0  # to end its child and its folder; then it is killed
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
-ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 class ServerLostError(Exception):
     """The server died, or did not answer, or could not run the job. The job may be tried again."""
 
 
-class ServerProcess:
-    """One `python -m calcgen_ray.judge.server` in a temporary folder of its own.
-
-    Not thread-safe: one question at a time.
-    """
+class ServerProcess(Program):
+    """A fork server. Not thread-safe: one question at a time."""
 
     def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="calcgen-judge-")
-        with open(self._log, "wb") as log:
-            # subprocess starts it by vfork and exec: safe beside the threads of a Ray worker.
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "calcgen_ray.judge.server"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                bufsize=0,
-                cwd=self.folder,
-                env=_environment(self.folder),
-                start_new_session=True,
-            )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._requests = self._process.stdin.fileno()
-        self._answers = self._process.stdout.fileno()
-        os.set_blocking(self._requests, False)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def _log(self) -> Path:
-        return Path(self.folder, "server.log")
-
-    def wait_ready(self) -> None:
-        """Waits for its imports, which take a second or two.
-
-        Raises:
-            SandboxError: it did not come up.
-        """
-        try:
-            receive(self._answers, time.monotonic() + START_SECONDS)
-        except (OSError, EOFError, ValueError) as error:
-            log = self._log.read_text(errors="replace") if self._log.exists() else ""
-            last = (log.strip().splitlines() or [str(error)])[-1]
-            self.close()
-            raise SandboxError(
-                f"the sandbox's server did not start: {last}; "
-                f"run {sys.executable} -m calcgen_ray.judge.server in an empty folder to see why"
-            ) from error
+        super().__init__(MODULE)
 
     def ask(self, job: Request) -> list[Outcome]:
         """One outcome a segment.
@@ -87,50 +30,14 @@ class ServerProcess:
         Raises:
             ServerLostError: no answer; this server is of no more use.
         """
-        deadline = time.monotonic() + job.limits.job_seconds + GRACE_SECONDS
         try:
-            send(self._requests, asdict(job), deadline)
-            answer = receive(self._answers, deadline)
+            answer = self.exchange(asdict(job), job.limits.job_seconds + GRACE_SECONDS)
         except (OSError, EOFError, ValueError) as error:
             raise ServerLostError(f"{type(error).__name__}: {error}") from error
         if "fault" in answer:
             raise ServerLostError(answer["fault"])
         return [_outcome(fields) for fields in answer["outcomes"]]
 
-    def close(self) -> None:
-        """Ends it, reaps it and removes its folder. May be called again."""
-        process = self._process
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.close()
-        try:
-            process.wait(timeout=CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
 
 def _outcome(fields: dict[str, Any]) -> Outcome:
     return Outcome(**{**fields, "status": Status(fields["status"])})
-
-
-def _environment(folder: str) -> dict[str, str]:
-    """Nothing of the caller's environment but what the interpreter needs to find its modules."""
-    package = Path(__file__).resolve().parents[2]
-    given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    paths = [str(package), *map(os.path.abspath, given)]
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return passed | {
-        **dict.fromkeys(ONE_THREAD, "1"),
-        "HOME": folder,
-        "TMPDIR": folder,
-        "TZ": "UTC",
-        "LANG": "C.UTF-8",
-        "MPLBACKEND": "Agg",
-        "MPLCONFIGDIR": folder,
-        "PYTHONHASHSEED": "0",
-        "PYTHONUTF8": "1",
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONUSERBASE": site.getuserbase(),
-    }

@@ -82,13 +82,16 @@ class Program:
         send(self._requests, message, deadline)
         return receive(self._answers, deadline)
 
-    def close(self, patience: float = CLOSE_SECONDS) -> None:
-        """Ends it, reaps it and removes its folder. May be called again."""
+    def close(self, patience: float | None = None) -> None:
+        """Ends it, reaps it and removes its folder. May be called again.
+
+        `patience` is how many seconds it has to end by itself.
+        """
         process = self._process
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()
         try:
-            process.wait(timeout=patience)
+            process.wait(timeout=CLOSE_SECONDS if patience is None else patience)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -11,6 +11,11 @@ STDOUT_BYTES = 64 << 10
 
 ERROR_CHARS = 500
 
+TREE_BYTES = 128 << 10
+"""Of a result, as JSON: a report is one message of a socket that holds some 200 kB."""
+
+REPORT_BYTES = 192 << 10
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -23,13 +28,18 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Segments run in order in one namespace. `notebook` adds `display` and `get_ipython`."""
+    """Segments run in order in one namespace. `notebook` adds `display` and `get_ipython`.
+
+    `result` names the variable that is reported with the last segment.
+    """
 
     segments: tuple[str, ...]
     notebook: bool
     limits: Limits
+    result: str | None = None
 
     @classmethod
     def from_json(cls, message: Mapping[str, Any]) -> Request:
         """The request that `dataclasses.asdict` turned into a message."""
-        return cls(tuple(message["segments"]), message["notebook"], Limits(**message["limits"]))
+        limits = Limits(**message["limits"])
+        return cls(tuple(message["segments"]), message["notebook"], limits, message["result"])

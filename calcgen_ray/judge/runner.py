@@ -14,8 +14,11 @@ Job = Sequence[str]
 class Runner(Protocol):
     """Runs jobs; the outcomes do not depend on what was run before."""
 
-    def run(self, segments: Job, *, notebook: bool = False) -> list[Outcome]:
-        """One outcome a segment. `notebook` gives the job `display` and `get_ipython`."""
+    def run(
+        self, segments: Job, *, notebook: bool = False, result: str | None = None
+    ) -> list[Outcome]:
+        """One outcome a segment. `notebook` gives the job `display` and `get_ipython`; `result`
+        names the variable whose tree the last outcome holds."""
         ...
 
     def run_many(self, jobs: Iterable[Job], *, notebook: bool = False) -> Iterator[list[Outcome]]:

@@ -20,21 +20,20 @@ that inspects its own interpreter can find the secret that its reports carry. Li
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from calcgen_ray.errors import SandboxError
+from calcgen_ray.judge.ahead import in_order
+from calcgen_ray.judge.pool import Pool
 from calcgen_ray.judge.process import ServerLostError, ServerProcess
 from calcgen_ray.judge.request import Limits, Request
 from calcgen_ray.judge.runner import Job
 from calcgen_ray.problem import Outcome, Status
 
 ATTEMPTS = 2
-AHEAD = 4  # jobs taken in advance for each server, so that none waits for a slow one
 
 
 class Sandbox:
@@ -65,21 +64,10 @@ class Sandbox:
             )
         self.servers = servers
         self.limits = Limits(seconds, job_seconds or 6 * seconds, memory_bytes)
-        self._open = False
-        self._all: list[ServerProcess] = []
-        self._idle: SimpleQueue[ServerProcess | None] = SimpleQueue()
+        self._pool = Pool(ServerProcess, servers)
 
     def __enter__(self) -> Self:
-        try:
-            for _ in range(self.servers):
-                self._all.append(ServerProcess())
-            for server in self._all:
-                server.wait_ready()
-                self._idle.put(server)
-        except BaseException:
-            self.close()
-            raise
-        self._open = True
+        self._pool.open()
         return self
 
     def __exit__(
@@ -92,21 +80,21 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends the servers and removes their folders. May be called again."""
-        self._open = False
-        self._idle = SimpleQueue()
-        while self._all:
-            self._all.pop().close()
+        self._pool.close()
 
     @property
     def pids(self) -> list[int]:
         """The servers' process ids."""
-        return [server.pid for server in self._all]
+        return self._pool.pids
 
-    def run(self, segments: Job, *, notebook: bool = False) -> list[Outcome]:
+    def run(
+        self, segments: Job, *, notebook: bool = False, result: str | None = None
+    ) -> list[Outcome]:
         """One outcome a segment; waits for an idle server, so threads may share a sandbox.
 
         A segment that fails does not stop the later ones; one that ends the process does, and
-        they are SKIPPED. `notebook` gives the job `display` and `get_ipython`.
+        they are SKIPPED. `notebook` gives the job `display` and `get_ipython`. `result` names the
+        variable whose tree (see walk.py) the last segment's outcome holds, if that ran.
 
         Raises:
             SandboxError: the sandbox is not open, or a lost server cannot be replaced.
@@ -114,48 +102,21 @@ class Sandbox:
         """
         if isinstance(segments, str):
             raise TypeError("segments is one string; give a list of them: [code]")
-        if not self._open:
-            raise SandboxError("the sandbox is not open: use it in a with statement")
-        request = Request(tuple(segments), notebook, self.limits)
-        server: ServerProcess | None = self._idle.get()
+        request = Request(tuple(segments), notebook, self.limits, result)
+        server = self._pool.take()
         try:
             for _ in range(ATTEMPTS):
-                server = server or self._replacement()
+                server = server or self._pool.replacement()
                 try:
                     return server.ask(request)
                 except ServerLostError as error:
                     fault = Outcome(Status.SANDBOX, error=f"SandboxError: {error}")
-                    self._discard(server)
+                    self._pool.discard(server)
                     server = None
             return [fault] * len(request.segments)
         finally:
-            self._idle.put(server)
+            self._pool.give(server)
 
     def run_many(self, jobs: Iterable[Job], *, notebook: bool = False) -> Iterator[list[Outcome]]:
         """Each job's outcomes, in the order of the jobs, which are taken as they are needed."""
-        waiting: deque[Future[list[Outcome]]] = deque()
-        with ThreadPoolExecutor(self.servers) as threads:
-            try:
-                for job in jobs:
-                    waiting.append(threads.submit(self.run, job, notebook=notebook))
-                    if len(waiting) >= AHEAD * self.servers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
-
-    def _replacement(self) -> ServerProcess:
-        server = ServerProcess()
-        self._all.append(server)
-        try:
-            server.wait_ready()
-        except SandboxError:
-            self._discard(server)
-            raise
-        return server
-
-    def _discard(self, server: ServerProcess) -> None:
-        self._all.remove(server)
-        server.close()
+        return in_order(partial(self.run, notebook=notebook), jobs, self.servers)

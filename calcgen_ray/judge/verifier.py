@@ -11,11 +11,12 @@ that is over it is UNKNOWN, and a process that does not answer is killed and rep
 from __future__ import annotations
 
 import time
-from queue import SimpleQueue
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from calcgen_ray.errors import SandboxError
+from calcgen_ray.judge.pool import Pool
 from calcgen_ray.judge.program import Program
 from calcgen_ray.judge.ruling import Ruling
 from calcgen_ray.problem import Expected, Verdict
@@ -43,21 +44,10 @@ class Verifier:
             )
         self.processes = processes
         self.seconds = seconds
-        self._open = False
-        self._all: list[Program] = []
-        self._idle: SimpleQueue[Program | None] = SimpleQueue()
+        self._pool = Pool(partial(Program, MODULE), processes)
 
     def __enter__(self) -> Self:
-        try:
-            for _ in range(self.processes):
-                self._all.append(Program(MODULE))
-            for program in self._all:
-                program.wait_ready()
-                self._idle.put(program)
-        except BaseException:
-            self.close()
-            raise
-        self._open = True
+        self._pool.open()
         return self
 
     def __exit__(
@@ -70,15 +60,12 @@ class Verifier:
 
     def close(self) -> None:
         """Ends the programs. May be called again."""
-        self._open = False
-        self._idle = SimpleQueue()
-        while self._all:
-            self._all.pop().close()
+        self._pool.close()
 
     @property
     def pids(self) -> list[int]:
         """The programs' process ids."""
-        return [program.pid for program in self._all]
+        return self._pool.pids
 
     def decide(self, expected: Expected, answer: object, *, reference: object = None) -> Ruling:
         """The verdict on an answer; waits for an idle program.
@@ -90,42 +77,30 @@ class Verifier:
         Raises:
             SandboxError: the verifier is not open, or a lost program cannot be replaced.
         """
-        if not self._open:
-            raise SandboxError("the verifier is not open: use it in a with statement")
         question = {
             "kind": expected.kind, "value": expected.value, "given": dict(expected.given),
             "answer": answer, "reference": reference, "seconds": self.seconds,
         }  # fmt: skip
-        program = self._idle.get()
+        program = self._pool.take()
         try:
             start = time.monotonic()
-            program = program or self._replacement()
+            program = program or self._pool.replacement()
             try:
                 found = program.exchange(question, self.seconds + GRACE_SECONDS)
             except TimeoutError:
-                self._discard(program)
+                self._pool.discard(program, patience=0.0)
                 program = None
                 return self._unknown("deadline", f"over {self.seconds:g} s, and killed", start)
             except (OSError, EOFError, ValueError, RecursionError) as error:
-                self._discard(program)
+                self._pool.discard(program, patience=0.0)
                 program = None
                 return self._unknown("lost", f"the program ended: {error}", start)
             return _ruling(found)
         finally:
-            self._idle.put(program)
+            self._pool.give(program)
 
     def _unknown(self, method: str, reason: str, start: float) -> Ruling:
         return Ruling(Verdict.UNKNOWN, method, reason, time.monotonic() - start)
-
-    def _replacement(self) -> Program:
-        program = Program(MODULE)
-        program.wait_ready()
-        self._all.append(program)
-        return program
-
-    def _discard(self, program: Program) -> None:
-        self._all.remove(program)
-        program.close(patience=0.0)
 
 
 def _ruling(found: dict[str, Any]) -> Ruling:

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from calcgen_ray.judge.request import STDOUT_BYTES, Limits
+from calcgen_ray.judge.request import REPORT_BYTES, STDOUT_BYTES, Limits
 from calcgen_ray.problem import Outcome, Status
 
 READ_BYTES = 1 << 16
@@ -119,7 +119,7 @@ class Watch:
         """The report on that segment, if it has come. What lacks the secret is skipped."""
         while self.control.fileno() in self.open:
             try:
-                message = self.control.recv(READ_BYTES)
+                message = self.control.recv(REPORT_BYTES)
             except BlockingIOError:
                 return None
             except OSError:
@@ -160,6 +160,7 @@ def _as_outcome(report: dict[str, Any], output: bytes, seconds: float) -> Outcom
         error=report.get("error", ""),
         line=report.get("line", 0),
         seconds=seconds,
+        result=report.get("result"),
     )
 
 

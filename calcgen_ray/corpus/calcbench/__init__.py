@@ -23,7 +23,7 @@ Group = Literal["generated", "wording", "docstring"]
 GROUPS: tuple[Group, ...] = ("generated", "wording", "docstring")
 
 FILE = "calcbench.jsonl"
-SHA256 = "5925c73a5dc118841927fe5ed46a18e98c6c5abb8c18e48b56dcec29fc7ee052"
+SHA256 = "66bceff9de320a06f2437aeac5cfa621bcab2e6a4d3c2d3f5ba735468fa7e5d5"
 
 
 def load() -> tuple[Problem, ...]:

@@ -19,6 +19,7 @@ from calcgen_ray.corpus.families import FAMILIES
 from calcgen_ray.corpus.families.drafts import Draft, ask, phrase
 from calcgen_ray.corpus.families.rendering import declare, source, text
 from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.judge.verdict.forms import is_shorter
 from calcgen_ray.problem import Difficulty, Expected, Kind, Problem
 
 SPECIAL = (
@@ -26,6 +27,7 @@ SPECIAL = (
     sympy.besselj, sympy.airyai, sympy.zeta, sympy.polygamma, sympy.LambertW, sympy.factorial,
     sympy.bessely, sympy.besseli, sympy.besselk, sympy.airybi, sympy.airyaiprime, sympy.airybiprime,
     sympy.erfi, sympy.erf2, sympy.li, sympy.digamma, sympy.trigamma, sympy.beta, sympy.expint,
+    sympy.polylog, sympy.binomial, sympy.sign,
     sympy.loggamma, sympy.fresnels, sympy.fresnelc, sympy.lowergamma, sympy.uppergamma,
 )  # fmt: skip
 ELEMENTARY = (
@@ -35,7 +37,14 @@ ELEMENTARY = (
     sympy.functions.elementary.hyperbolic.InverseHyperbolicFunction,
 )  # fmt: skip
 UNFIT = (sympy.Integral, sympy.Derivative, sympy.Limit, sympy.Sum, sympy.Piecewise, sympy.Subs,
-         sympy.RootSum, sympy.Lambda)  # fmt: skip
+         sympy.RootSum, sympy.Lambda, sympy.AccumBounds, sympy.nan)  # fmt: skip
+
+
+EQUATIONS = {"solve": ("Solve {f} = 0 for {x}.", "Find every {x} with {f} = 0.")}
+"""Wordings of a question that no family asks."""
+
+LARGE = 1000
+"""Exponents from here on are examples of speed and no problems."""
 
 
 class Unfit(Exception):
@@ -59,15 +68,18 @@ def from_docstrings() -> Iterator[Problem]:
 
 def _same(draft: Draft, printed: str) -> bool:
     try:
-        return bool(sympy.sympify(printed) == sympy.sympify(draft.expected.value))
+        found = sympy.sympify(printed)
+        wanted = sympy.sympify(draft.expected.value)
+        if draft.expected.kind is Kind.SOLUTION_SET:
+            found, wanted = sympy.FiniteSet(*found), sympy.FiniteSet(*wanted)
+        return bool(found == wanted)
     except Exception:
         return False
 
 
 def _problem(family: str, draft: Draft, document: str, number: int) -> Problem:
-    _, statement = phrase(
-        Random(f"{document}/{number}"), FAMILIES[family].phrasings, draft.question
-    )
+    rng, phrasings = Random(f"{document}/{number}"), {**FAMILIES[family].phrasings, **EQUATIONS}
+    _, statement = phrase(rng, phrasings, draft.question)
     return Problem(
         id=f"calcbench/docstring/{number:03}",
         family=family,
@@ -92,7 +104,7 @@ def _draft(call: str, f: Any = None, *args: Any) -> tuple[str, Draft]:
     _require(isinstance(f, sympy.Expr) and not f.is_Matrix and _plain(f) and f.free_symbols)
     make: Callable[..., tuple[str, Draft]] = {
         "diff": _derivative, "integrate": _integral, "limit": _limit, "series": _series,
-        "subs": _substituted,
+        "subs": _substituted, "solve": _solved,
     }.get(call, lambda f, *args: _rewritten(call, f, *args))  # fmt: skip
     return make(f, *args)
 
@@ -113,6 +125,11 @@ def _plain(*values: Any) -> bool:
     )
 
 
+def _small(value: Any) -> bool:
+    return all(abs(power) < LARGE for power in (p.exp for p in value.atoms(sympy.Pow))
+               if power.is_Integer)  # fmt: skip
+
+
 def _variable(f: Any, args: tuple[Any, ...]) -> Any:
     free = sorted(f.free_symbols, key=str)
     x = args[0] if args else free[0] if len(free) == 1 else None
@@ -129,7 +146,7 @@ def _finish(
     given: dict[str, str], *others: Any,
 ) -> tuple[str, Draft]:  # fmt: skip
     # SymPy's answer to its own question is no task when it is the question.
-    _require(value != f and len(text(value)) <= 240 and len(text(f)) <= 200)
+    _require(_small(f) and value != f and len(text(value)) <= 240 and len(text(f)) <= 200)
     code = _code(_symbols(f, *others), f, calls[0])
     form = {"derivatives": "derivative", "integrals": "integral", "definite_integrals": "integral",
             "limits": "limit", "series": "series", "expressions": "expression"}[name]  # fmt: skip
@@ -162,6 +179,7 @@ NTH = {2: ("second", "twice"), 3: ("third", "three times"), 4: ("fourth", "four 
 
 def _derivative(f: Any, *args: Any) -> tuple[str, Draft]:
     x = _variable(f, args)
+    args = (x, len(args)) if len(args) > 1 and set(args) == {x} else args
     _require(len(args) <= 1 or (len(args) == 2 and args[1] in NTH))
     order = int(args[1]) if len(args) == 2 else 1
     value = sympy.diff(f, x, order)
@@ -192,14 +210,15 @@ def _integral(f: Any, *args: Any) -> tuple[str, Draft]:
                        Kind.ANTIDERIVATIVE, value, given)  # fmt: skip
     _require(len(limits) == 3)
     x, low, high = (sympy.sympify(part) for part in limits)
-    _require(x.is_Symbol and not (low.free_symbols | high.free_symbols))
+    _require(x.is_Symbol and x not in low.free_symbols | high.free_symbols and _plain(low, high))
     value = sympy.integrate(f, (x, low, high))
-    _require(_plain(value) and low.is_finite)
+    _require(_plain(value) and low.is_finite is not False)
     variant = "improper" if high == oo else "proper"
     given = {"integrand": text(f), "variable": str(x), "low": text(low), "high": text(high)}
     question = ask(variant, f=f, x=x, a=low, b=high)
     call = f"integrate({{f}}, ({x}, {text(low)}, {text(high)}))"
-    return _finish("definite_integrals", question, (call,), f, Kind.EXPRESSION, value, given)
+    ends = (low, high)
+    return _finish("definite_integrals", question, (call,), f, Kind.EXPRESSION, value, given, *ends)
 
 
 def _limit(f: Any, *args: Any) -> tuple[str, Draft]:
@@ -245,6 +264,19 @@ def _substituted(f: Any, *args: Any) -> tuple[str, Draft]:
     return _finish("expressions", question, (call,), f, Kind.EXPRESSION, value, given, x, a)
 
 
+def _solved(f: Any, *args: Any) -> tuple[str, Draft]:
+    """The roots of an expression."""
+    x = _variable(f, args)
+    found = sympy.solve(f, x)
+    _require(not f.has(sympy.functions.elementary.trigonometric.TrigonometricFunction))
+    _require(len(args) <= 1 and isinstance(found, list) and found and _plain(*found))
+    given = {"function": text(f), "variable": str(x)}
+    value = sympy.FiniteSet(*found)
+    question = ask("solve", f=f, x=x)
+    return _finish("expressions", question, (f"solve({{f}}, {x})",), f, Kind.SOLUTION_SET, value,
+                   given)  # fmt: skip
+
+
 def _rewritten(call: str, f: Any, *args: Any) -> tuple[str, Draft]:
     x = _variable(f, args) if args or call == "apart" else sorted(f.free_symbols, key=str)[0]
     value = getattr(sympy, call)(f, *args)
@@ -254,6 +286,7 @@ def _rewritten(call: str, f: Any, *args: Any) -> tuple[str, Draft]:
     given = {"function": text(f), "variable": str(x), "operation": operation}
     written = f"{call}({{f}}, {x})" if call == "apart" else f"{operation}({{f}})"
     _require(operation == call or sympy.simplify(f) == value)
+    _require(operation != "simplify" or is_shorter(value, f))
     return _finish("expressions", question, (written,), f, Kind.EXPRESSION, value, given)
 
 

@@ -16,9 +16,9 @@ from calcgen_ray.corpus import docstrings
 
 REWRITES = (
     "expand", "factor", "cancel", "together", "apart", "simplify", "trigsimp", "powsimp", "radsimp",
-    "ratsimp",
+    "ratsimp", "gammasimp", "combsimp",
 )  # fmt: skip
-CALLS = ("diff", "integrate", "limit", "series", "dsolve", "subs", *REWRITES)
+CALLS = ("diff", "integrate", "limit", "series", "dsolve", "subs", "solve", *REWRITES)
 
 
 def examples() -> Iterator[tuple[str, str, tuple[Any, ...], str]]:
@@ -75,6 +75,8 @@ def _call(node: ast.stmt, names: dict[str, Any]) -> tuple[str, tuple[Any, ...]] 
 def _positional(call: ast.Call, options: dict[str | None, Any]) -> tuple[Any, ...]:
     """The options that have a place of their own: series(n=...) and limit(dir=...)."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name == "dsolve" and set(options) <= {"hint"}:
+        return ()  # how it is solved is no part of the question
     if name == "limit" and set(options) == {"dir"}:
         return (options["dir"],)
     fits = not options or (name == "series" and set(options) == {"n"} and call.args)

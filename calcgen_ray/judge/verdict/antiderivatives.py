@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from calcgen_ray.judge.verdict.agree import MORE_DIGITS, Sides, agree
+from calcgen_ray.judge.verdict.agree import Sides, agree
 from calcgen_ray.judge.verdict.finding import Finding, equal
 from calcgen_ray.judge.verdict.numeric import CONTEXT, Program, Value, symbols_of
 from calcgen_ray.judge.verdict.parsing import parse
@@ -66,6 +66,3 @@ def decide_antiderivative(expected: Any, given: Mapping[str, str], answer: Any) 
             analytic=slope.program.analytic and wanted.analytic,
         )
     )
-
-
-assert MORE_DIGITS >= 60

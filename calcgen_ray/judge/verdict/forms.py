@@ -39,12 +39,16 @@ def factors(expr: Any) -> list[tuple[Any, int]]:
 def is_factored(answer: Any, expected: Any) -> bool:
     """As many factors as the expected answer, which is factored over the rationals.
 
-    Polynomials factor in one way only, so an equal product of as many polynomials is complete.
+    Polynomials factor in one way only, so an equal product of as many polynomials is complete;
+    of a fraction, the same holds above and below the line.
     """
     ours, wanted = factors(answer), factors(expected)
-    if answer.is_Add or any(n < 0 or not base.is_polynomial() for base, n in ours):
+    if answer.is_Add or any(not base.is_polynomial() for base, _ in ours):
         return False
-    return sum(n for _, n in ours) >= sum(n for _, n in wanted)
+    above, below = (sum(n for _, n in ours if n * sign > 0) * sign for sign in (1, -1))
+    return above >= sum(n for _, n in wanted if n > 0) and below >= -sum(
+        n for _, n in wanted if n < 0
+    )
 
 
 def is_one_fraction(answer: Any) -> bool:

@@ -95,7 +95,7 @@ CALLS: Mapping[str, Callable[..., Value]] = {
         "sin", "cos", "tan", "cot", "sec", "csc",
         "erf", "erfc", "erfi", "gamma", "loggamma", "factorial", "LambertW",
         "Si", "Ci", "Shi", "Chi", "Ei", "li", "fresnels", "fresnelc", "polylog", "expint",
-        "binomial",
+        "binomial", "zeta", "beta", "besselj", "bessely", "besseli", "besselk", "airyai", "airybi",
     ),
     **{
         name: getattr(CONTEXT, name)
@@ -109,6 +109,9 @@ CALLS: Mapping[str, Callable[..., Value]] = {
         name: tame(getattr(CONTEXT, name))
         for name in ("exp", "sinh", "cosh", "tanh", "coth", "sech", "csch")
     },
+    "polygamma": small(CONTEXT.psi),
+    "airyaiprime": small(lambda z: CONTEXT.airyai(z, derivative=1)),
+    "airybiprime": small(lambda z: CONTEXT.airybi(z, derivative=1)),
     "uppergamma": small(lambda a, z: CONTEXT.gammainc(a, z)),
     "lowergamma": small(lambda a, z: CONTEXT.gammainc(a, 0, z)),
     "Abs": abs,

@@ -150,6 +150,8 @@ class Builder:
                 arguments = arguments[:1]
             if name == "LambertW" and arguments[1:] == [S.Zero]:
                 arguments = arguments[:1]
+            if name == "zeta" and len(arguments) == 1:
+                arguments = [*arguments, S.One]  # Riemann's is Hurwitz's at 1
             if len(arguments) == arity:
                 check_function(name, arguments)
                 return function(*arguments)

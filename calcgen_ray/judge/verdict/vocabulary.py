@@ -33,8 +33,12 @@ ONE = (
     "Abs", "sign", "re", "im", "conjugate", "arg", "floor", "ceiling", "Heaviside",
     "erf", "erfc", "erfi", "gamma", "loggamma", "factorial", "LambertW",
     "Si", "Ci", "Shi", "Chi", "Ei", "li", "fresnels", "fresnelc",
+    "airyai", "airybi", "airyaiprime", "airybiprime",
 )  # fmt: skip
-TWO = ("atan2", "polylog", "expint", "uppergamma", "lowergamma", "binomial")
+TWO = (
+    "atan2", "polylog", "expint", "uppergamma", "lowergamma", "binomial", "polygamma", "zeta",
+    "beta", "besselj", "bessely", "besseli", "besselk",
+)  # fmt: skip
 FUNCTIONS: Mapping[str, tuple[Any, int]] = MappingProxyType(
     {name: (getattr(sympy, name), 1) for name in ONE}
     | {name: (getattr(sympy, name), 2) for name in TWO}
@@ -42,8 +46,9 @@ FUNCTIONS: Mapping[str, tuple[Any, int]] = MappingProxyType(
 """Each function with the number of its arguments."""
 
 COMBINATORIAL = frozenset(
-    {"factorial", "gamma", "loggamma", "binomial", "polylog", "expint", "uppergamma", "lowergamma"}
-)
+    {"factorial", "gamma", "loggamma", "binomial", "polylog", "expint", "uppergamma", "lowergamma",
+     "polygamma", "zeta", "beta"}
+)  # fmt: skip
 """SymPy writes these out for integers, with as many terms or digits as the integer is large."""
 
 RELATIONS: Mapping[str, Any] = MappingProxyType(

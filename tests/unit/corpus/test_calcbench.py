@@ -1,10 +1,13 @@
 """The frozen benchmark: what is in it, and that training can't draw it."""
 
 from collections import Counter
+from itertools import islice
 
 from calcgen_ray import settings
 from calcgen_ray.corpus import calcbench, store
 from calcgen_ray.corpus.build import build
+from calcgen_ray.corpus.calcbench.generated import generated
+from calcgen_ray.corpus.calcbench.wordings import WORDINGS
 from calcgen_ray.corpus.families import FAMILIES, make_problem
 from calcgen_ray.corpus.families.reserved import is_reserved
 from calcgen_ray.problem import DIFFICULTIES
@@ -13,7 +16,7 @@ from calcgen_ray.problem import DIFFICULTIES
 def test_groups_and_sizes() -> None:
     problems = calcbench.load()
     groups = Counter(map(calcbench.group_of, problems))
-    assert groups["generated"] == 600 and groups["wording"] >= 100 and groups["docstring"] >= 149
+    assert groups["generated"] == 600 and groups["wording"] >= 100 and groups["docstring"] >= 150
     cells = Counter((p.family, p.difficulty) for p in problems if "docstring" not in p.id)
     assert all(cells[f, d] >= 20 for f in FAMILIES for d in DIFFICULTIES)
     assert len({p.id for p in problems}) == len(problems)
@@ -40,3 +43,15 @@ def test_its_docstrings_are_left_out_of_corpora(tmp_path) -> None:
     read = {record.document for split in ("train", "valid") for record in store.read(folder, split)}
     assert "sympy.series.limits.limit" in calcbench.documents()
     assert not read & calcbench.documents()
+
+
+def test_no_training_template_has_the_wordings_written_by_hand() -> None:
+    for family, variants in WORDINGS.items():
+        trained = {text for texts in FAMILIES[family].phrasings.values() for text in texts}
+        assert not trained & {text for texts in variants.values() for text in texts}
+
+
+def test_the_file_is_what_its_seeds_give() -> None:
+    frozen = {problem.id: problem for problem in calcbench.load()}
+    for problem in islice(generated("derivatives", "easy"), 5):
+        assert problem == frozen[problem.id]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from calcgen_ray.corpus.families import FAMILIES, make_problem
+from calcgen_ray.judge import FakeRunner, Sandbox
 from calcgen_ray.judge.judge import Judge
 from calcgen_ray.judge.verifier import Verifier
 from calcgen_ray.problem import (
@@ -19,7 +20,6 @@ from calcgen_ray.problem import (
     Status,
     Verdict,
 )
-from tests.unit.judge.plain import Plain
 
 EACH = 5
 """Problems of each family and difficulty."""
@@ -29,6 +29,12 @@ EACH = 5
 def verifier() -> Iterator[Verifier]:
     with Verifier() as verifier:
         yield verifier
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(servers=2) as sandbox:
+        yield sandbox
 
 
 def task(value: str, kind: Kind = Kind.EXPRESSION, code: str = "", **given: str) -> Problem:
@@ -55,18 +61,16 @@ def mutated(tree: Any) -> Any:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_reference_programs_are_right_and_their_mutants_wrong(
-    family: str, verifier: Verifier
+    family: str, sandbox: Sandbox, verifier: Verifier
 ) -> None:
-    sandbox = Plain()
     judge = Judge(sandbox, verifier)
     wrong = total = 0
     for difficulty in DIFFICULTIES:
         for index in range(EACH):
             problem = make_problem(family, difficulty, 5, index)
-            with sandbox:
-                judgement = judge.judge(problem, problem.code)
+            judgement = judge.judge(problem, problem.code)
             assert judgement.correct, (problem, judgement)
-            tree = judgement.outcome.result  # type: ignore[attr-defined]
+            tree = judgement.outcome.result
             new = mutated(tree)
             if family in ("integrals", "odes") or new is None:
                 continue  # the first number may be a constant's: see the labelled set
@@ -75,8 +79,8 @@ def test_reference_programs_are_right_and_their_mutants_wrong(
     assert wrong >= total - 1
 
 
-def test_programs_that_give_nothing(verifier: Verifier) -> None:
-    judge = Judge(Plain(), verifier)
+def test_programs_that_give_nothing(sandbox: Sandbox, verifier: Verifier) -> None:
+    judge = Judge(sandbox, verifier)
     problem = task("x")
     for code, reason in (("print(1)", "no variable"), ("1 / 0", "ZeroDivisionError")):
         judgement = judge.judge(problem, code)
@@ -85,22 +89,19 @@ def test_programs_that_give_nothing(verifier: Verifier) -> None:
 
 
 def test_a_fault_of_the_sandbox_is_not_held_against_the_program(verifier: Verifier) -> None:
-    class Broken(Plain):
-        def run(self, segments: Any, *, result: str | None = None) -> list[Outcome]:
-            return [Outcome(Status.SANDBOX, error="SandboxError: lost")]
-
-    judgement = Judge(Broken(), verifier).judge(task("x"), "")
+    lost = FakeRunner(lambda code: Outcome(Status.SANDBOX, error="SandboxError: lost"))
+    judgement = Judge(lost, verifier).judge(task("x"), "")
     assert judgement.ruling.verdict is Verdict.UNKNOWN and not judgement.correct
 
 
-def test_many_keep_their_order(verifier: Verifier) -> None:
+def test_many_keep_their_order(sandbox: Sandbox, verifier: Verifier) -> None:
     pairs = [(task(str(n)), f"result = {n if n % 2 else n + 1}") for n in range(20)]
-    judgements = list(Judge(Plain(), verifier).judge_many(pairs))
+    judgements = list(Judge(sandbox, verifier).judge_many(pairs))
     assert [j.correct for j in judgements] == [bool(n % 2) for n in range(20)]
 
 
 def test_it_opens_and_closes_what_it_is_given() -> None:
-    with Judge(Plain(), Verifier()) as judge:
+    with Judge(Sandbox(servers=1), Verifier()) as judge:
         assert judge.judge(task("4"), "result = 2 + 2").correct
         [pid] = judge.verifier.pids
     assert judge.verifier.pids == [] and pid > 0
@@ -135,9 +136,9 @@ FACTORS = task("(x - 1)*(x + 1)", code=f"{HEAD}result = factor(x**2 - 1)", funct
     ],
 )  # fmt: skip
 def test_results_learnt_by_heart(
-    problem: Problem, code: str, computed: bool | None, verifier: Verifier
+    problem: Problem, code: str, computed: bool | None, sandbox: Sandbox, verifier: Verifier
 ) -> None:
-    judgement = Judge(Plain(), verifier, recheck=True).judge(problem, code)
+    judgement = Judge(sandbox, verifier, recheck=True).judge(problem, code)
     assert judgement.ruling.verdict is Verdict.EQUAL
     assert judgement.computed is computed
     assert judgement.correct is (computed is not False)

@@ -79,7 +79,7 @@ def test_code_that_takes_its_server_along_is_the_sandboxs_fault() -> None:
 
 def test_server_that_stops_answering_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("calcgen_ray.judge.process.GRACE_SECONDS", 0.5)
-    monkeypatch.setattr("calcgen_ray.judge.process.CLOSE_SECONDS", 0.5)
+    monkeypatch.setattr("calcgen_ray.judge.program.CLOSE_SECONDS", 0.5)
     with Sandbox(servers=1, seconds=1.0, job_seconds=2.0) as sandbox:
         os.kill(sandbox.pids[0], signal.SIGSTOP)
         assert sandbox.run(["print(1)"])[0].stdout == "1\n"
@@ -116,7 +116,7 @@ def test_server_ends_with_its_client() -> None:
     program = (
         "from calcgen_ray.judge import Sandbox\nimport os\n"
         "sandbox = Sandbox(servers=1).__enter__()\n"
-        "print(sandbox.pids[0], sandbox._all[0].folder, flush=True)\n"
+        "print(sandbox.pids[0], sandbox._pool._all[0].folder, flush=True)\n"
         "sandbox.run(['while True: pass'])"
     )
     package = str(Path(sys.modules["calcgen_ray.judge"].__file__ or "").parents[2])
@@ -147,7 +147,6 @@ def test_closed_sandbox_refuses() -> None:
 
 
 def test_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("calcgen_ray.judge.process.ONE_THREAD", ())
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(SandboxError, match="did not start"), Sandbox(servers=1):
         pass
@@ -167,3 +166,14 @@ def test_importing_the_client_loads_no_sympy() -> None:
         env={**os.environ, "PYTHONPATH": package},
     )
     assert done.stdout == "set()\n"
+
+
+def test_the_result_comes_out_as_a_tree() -> None:
+    with Sandbox(servers=1) as sandbox:
+        [_, last] = sandbox.run(["a = 1", "result = [a, 0.5]"], result="result")
+        assert last.result == {"list": [{"int": "1"}, {"float": "0.5"}]}
+        [missing] = sandbox.run(["a = 1"], result="result")
+        [failed] = sandbox.run(["result = 1\n1 / 0"], result="result")
+        assert missing.ran and missing.result is None and failed.result is None
+        [large] = sandbox.run(["result = [10**900 + i for i in range(500)]"], result="result")
+        assert large.ran and large.result == {"other": "too large"}
