@@ -28,9 +28,16 @@ from calcgen_ray.problem import Problem
 
 
 def corpus_folder(config: Config) -> Path:
-    """Where the corpus of these settings lies: equal settings and equal files share one."""
+    """Where the corpus of these settings lies: equal settings and equal files share one.
+
+    What calcbench holds is left out of corpora, so another calcbench means another corpus.
+    """
     parts = [config.corpus.model_dump_json(exclude={"processes"}), str(config.run.seed)]
-    parts += [version("sympy"), *(folder_digest(Path(name)) for name in config.corpus.folders)]
+    parts += [
+        version("sympy"),
+        calcbench.SHA256,
+        *(folder_digest(Path(name)) for name in config.corpus.folders),
+    ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     return Path(config.run.storage) / "corpora" / digest
 

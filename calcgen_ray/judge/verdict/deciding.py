@@ -16,6 +16,7 @@ from calcgen_ray.judge.verdict.finding import (
     different,
     unknown,
 )
+from calcgen_ray.judge.verdict.grammar import check
 from calcgen_ray.judge.verdict.numbers import (
     decide_array,
     decide_number,
@@ -62,6 +63,7 @@ def decide(
     except (NotAnswerError, UnreadableError) as error:
         return unknown("expected", f"the expected answer is not readable: {error}")
     try:
+        check(answer)
         return WAYS[kind](expected, given, answer)
     except NotAnswerError as error:
         return different("form", str(error))
@@ -86,6 +88,7 @@ def read(kind: Kind, value: str, given: Mapping[str, str]) -> Any:
 
 def from_tree(kind: Kind, given: Mapping[str, str], tree: Any) -> Any:
     """The expected value from what a reference program gave."""
+    check(tree)
     if kind in BY_GIVEN:
         return None
     if kind in (Kind.NUMBER, Kind.ARRAY):

@@ -96,8 +96,9 @@ def unpack_sympy(tree: Any, names: list[str]) -> list[Solution]:
             return [one for one in unpack(first, names) if not any(is_in(one, taken))]
         case ["Equality", ["Symbol", name], value] if [name] == names:
             return [(expression(value),)]
-        case ["And", *equations]:
-            return [by_name([one[1:] for one in equations if one[:1] == ["Equality"]], names)]
+        case ["And", *parts]:
+            equations = [one for one in parts if isinstance(one, list) and one[0] == "Equality"]
+            return [by_name([equation[1:] for equation in equations], names)]
         case [str(name), *_] if name in INFINITE:
             raise NotAnswerError(f"{name} is no list of solutions")
         case [str(name), *_] if name in ("ConditionSet", "ImageSet", "ComplexRootOf"):

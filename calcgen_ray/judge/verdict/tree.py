@@ -31,6 +31,7 @@ POWER_DIGITS = 4000  # of an integer raised to an integer
 EXPONENT = 10_000
 COMBINATORIAL_MOST = 200
 FLOAT_EXPONENT = 20_000  # of two
+REFUSALS = (TypeError, ValueError, AttributeError, ArithmeticError, NotImplementedError)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,30}\Z")
 INTEGER = re.compile(r"-?[0-9]{1,1000}\Z")
 NUMBER_TEXT = re.compile(r"\s*[-+]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][-+]?[0-9]{1,3})?\s*\Z")
@@ -79,7 +80,11 @@ class Builder:
             return CONSTANTS[name]
         if name == "Apply":
             raise NotAnswerError(f"an unknown function {str(arguments[:1])[:40]} is no answer")
-        return self.compound(name, [self.build(one, depth + 1) for one in arguments])
+        parts = [self.build(one, depth + 1) for one in arguments]
+        try:
+            return self.compound(name, parts)
+        except REFUSALS as error:
+            raise UnreadableError(f"SymPy refuses {name[:40]}: {error}") from error
 
     def python(self, node: dict[str, Any]) -> Any:
         match node:

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from calcgen_ray import settings
-from calcgen_ray.corpus import store
-from calcgen_ray.corpus.build import build, drop_duplicates, keep_running
+from calcgen_ray.corpus import calcbench, store
+from calcgen_ray.corpus.build import build, corpus_folder, drop_duplicates, keep_running
 from calcgen_ray.corpus.cell import Cell
 from calcgen_ray.corpus.tokens import open_tokens, tokenise
 from calcgen_ray.errors import DataError
@@ -99,6 +99,14 @@ def test_a_built_corpus_is_found_again(folder, built):
     stamp = (built / store.CELLS).stat().st_mtime_ns
     build(make(folder, built.parents[1]))
     assert (built / store.CELLS).stat().st_mtime_ns == stamp
+
+
+def test_another_calcbench_means_another_corpus(folder, tmp_path, monkeypatch):
+    config = make(folder, tmp_path)
+    before = corpus_folder(config)
+    assert corpus_folder(config) == before
+    monkeypatch.setattr(calcbench, "SHA256", "0" * 64)
+    assert corpus_folder(config) != before
 
 
 def test_schema_is_written(built):
