@@ -100,7 +100,6 @@ def serve_args(config: Config, entry: Entry) -> ServeArgs:
     serve = config.serve
     return ServeArgs(
         checkpoint=str(entry.path.resolve()),
-        model=config.run_name,
         engine=serve.engine,
         compute_type=serve.compute_type,
         threads=max(1, int(serve.cpus)),
@@ -112,7 +111,10 @@ def serve_args(config: Config, entry: Entry) -> ServeArgs:
 
 
 def serve_once(config: Config, entry: Entry) -> dict[str, Any]:
-    """Brings the endpoint up and asks it for one greedy completion. `latency_s` in seconds."""
+    """Brings the endpoint up under the entry's id and asks it for one greedy completion.
+
+    `latency_s` is in seconds.
+    """
     url = endpoint.start(serve_args(config, entry), config.serve.host, config.serve.port)
     prompt = as_prompt(STATEMENT)
     begin = time.perf_counter()
@@ -120,7 +122,7 @@ def serve_once(config: Config, entry: Entry) -> dict[str, Any]:
         url, prompt, max_tokens=config.sampling.max_tokens, temperature=0.0
     )
     latency = time.perf_counter() - begin
-    return {"url": url, "prompt": prompt, "completion": completion.text,
+    return {"url": url, "model": entry.id, "prompt": prompt, "completion": completion.text,
             "latency_s": round(latency, 4)}  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def run(screen: Screen, config: Config, *, once: bool, json: bool) -> None:
             if json:
                 screen.json(summary)
             if not once:
-                _wait(screen, summary["serve"]["url"], summary["run"])
+                _wait(screen, summary["serve"])
         finally:
             cluster.disconnect()
 
@@ -147,7 +147,7 @@ def serve(screen: Screen, config: Config, *, once: bool) -> None:
             told = pipeline.serve_once(config, entry)
             screen.say(f"serving {entry.id}")
             if not once:
-                _wait(screen, told["url"], config.run_name)
+                _wait(screen, told)
         finally:
             cluster.disconnect()
 
@@ -235,11 +235,11 @@ def _tune_line(screen: Screen, event: Mapping[str, Any]) -> None:
         screen.say(f"  trial {event['trial']}: failed")
 
 
-def _wait(screen: Screen, url: str, model: str) -> None:
+def _wait(screen: Screen, told: dict[str, Any]) -> None:
     screen.say("The endpoint is up until Ctrl-C. Ask it:\n")
     screen.say(
-        f"  curl {url}/v1/completions -H 'Content-Type: application/json' \\\n"
-        f'    -d \'{{"model": "{model}", "max_tokens": 96, "temperature": 0,\n'
+        f"  curl {told['url']}/v1/completions -H 'Content-Type: application/json' \\\n"
+        f'    -d \'{{"model": "{told["model"]}", "max_tokens": 96, "temperature": 0,\n'
         '         "prompt": "# Integrate x*exp(x) with respect to x.\\n"}\'\n'
     )
     try:
