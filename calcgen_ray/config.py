@@ -133,6 +133,18 @@ class WorkersConfig(Section):
     """Restarts from the last checkpoint after a worker is lost."""
 
 
+class JudgeConfig(Section):
+    isolation: Literal["strict", "basic"] = "basic"
+    """strict refuses to run code where a layer of the sandbox is missing (`calcgen doctor` lists
+    them); basic takes what there is and warns once."""
+    seconds: Annotated[Float, Field(gt=0, le=600)] = 10.0
+    """Wall time of one program."""
+    memory_mb: Annotated[Int, Field(ge=512, le=10**6)] = 4096
+    """Address space of one program, some 350 MB of imported modules included."""
+    verdict_seconds: Annotated[Float, Field(gt=0, le=60)] = 5.0
+    """Wall time of one verdict; over it the verdict is unknown."""
+
+
 class SamplingConfig(Section):
     temperature: Annotated[Float, Field(ge=0, le=2)] = 0.7
     top_p: Annotated[Float, Field(gt=0, le=1)] = 0.95
@@ -184,6 +196,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     optim: OptimConfig = OptimConfig()
     workers: WorkersConfig = WorkersConfig()
+    judge: JudgeConfig = JudgeConfig()
     sampling: SamplingConfig = SamplingConfig()
     serve: ServeConfig = ServeConfig()
     tune: TuneConfig = TuneConfig()

@@ -94,7 +94,8 @@ class Outcome:
     """What running one piece of code gave. `seconds` is its own wall time, start-up excluded.
 
     `result` is the bounded tree (judge/walk.py) of the variable that was asked for, None where
-    there is none.
+    there is none; `forms` are that value as "text", "latex" and "mathml"; `figures` are PNG files.
+    `memory_bytes` is the peak resident memory of the process so far, imported modules included.
     """
 
     status: Status
@@ -103,6 +104,9 @@ class Outcome:
     line: int = 0  # of the exception, from 1; 0 when there is none
     seconds: float = 0.0
     result: Any = None
+    forms: Mapping[str, str] = field(default_factory=dict)
+    figures: tuple[bytes, ...] = ()
+    memory_bytes: int = 0
 
     @property
     def ran(self) -> bool:

@@ -208,6 +208,16 @@ def bench_train(
     jobs.bench_train(screen, load(config, overrides), json=json)
 
 
+@bench_app.command("judge")
+def bench_judge(
+    config: ConfigArg = "embedded", overrides: Overrides = None, json: Json = False
+) -> None:
+    """Verdicts a second, and what one costs beside the code's own time."""
+    from calcgen_ray.cli import jobs
+
+    jobs.bench_judge(screen, load(config, overrides), json=json)
+
+
 @app.command("ls")
 def list_presets() -> None:
     """List the presets that ship with the package."""

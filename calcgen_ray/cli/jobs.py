@@ -177,6 +177,16 @@ def _complete(text: str, target: str, storage: Path, sampling: dict[str, Any]) -
     return completions
 
 
+def bench_judge(screen: Screen, config: Config, *, json: bool) -> None:
+    from calcgen_ray.bench.judge import bench_judge as measure
+
+    found = measure(config.judge)
+    screen.facts("judging", {k: f"{v:,.2f}" if isinstance(v, float) else v
+                             for k, v in found.items()})  # fmt: skip
+    if json:
+        screen.json(found)
+
+
 def bench_train(screen: Screen, config: Config, *, json: bool) -> None:
     from calcgen_ray.bench.train import bench_train as measure
 

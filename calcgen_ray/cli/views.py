@@ -8,6 +8,7 @@ from typing import Any
 from calcgen_ray import cluster, runtime, settings
 from calcgen_ray.cli.screen import Screen
 from calcgen_ray.config import Config
+from calcgen_ray.judge.isolation.layers import probe
 from calcgen_ray.report.versions import versions
 
 
@@ -27,7 +28,7 @@ def show_plan(screen: Screen, config: Config) -> None:
 
 
 def show_doctor(screen: Screen, *, json: bool) -> None:
-    """Versions, CPUs, GPUs and number formats of this machine."""
+    """Versions, CPUs, GPUs, number formats and the sandbox's layers on this machine."""
     flags = sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon"} & runtime.cpu_flags())
     has = cluster.local_resources()
     device = runtime.pick_device("auto", has["GPU"])
@@ -41,8 +42,11 @@ def show_doctor(screen: Screen, *, json: bool) -> None:
     }
     shown = {**facts, "cpu_flags": " ".join(flags) or "none of note"}
     screen.facts("calcgen doctor", shown)
+    layers = [{"layer": layer.name, "holds": "on" if layer.on else "off", "reason": layer.reason}
+              for layer in probe()]  # fmt: skip
+    screen.table("sandbox: each layer tried by what it must deny", layers)
     if json:
-        screen.json(facts)
+        screen.json({**facts, "sandbox": layers})
 
 
 def show_corpus(screen: Screen, folder: Any, manifest: Mapping[str, Any]) -> None:

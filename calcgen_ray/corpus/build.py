@@ -56,7 +56,9 @@ def build(config: Config, notify: Notify = lambda *_: None) -> Path:
     drafts = _cells(config.corpus, counts, notify)
     drafts += _synthetic(config, processes, notify)
     if config.corpus.run_cells:
-        with Sandbox(processes, config.corpus.cell_seconds) as sandbox:
+        seconds, judge = config.corpus.cell_seconds, config.judge
+        memory = judge.memory_mb << 20
+        with Sandbox(processes, seconds, memory, isolation=judge.isolation) as sandbox:
             drafts = keep_running(drafts, sandbox, config.corpus, counts, notify)
     records = _split(drop_duplicates(drafts, config.corpus, counts), config)
     if not any(record.split == "train" for record in records):

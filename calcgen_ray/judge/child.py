@@ -1,9 +1,10 @@
-"""The forked process: gives up what it does not need, runs the segments, reports each.
+"""The forked process: locks itself in, waits for its job, runs the segments, reports each.
 
 Reports go through a socket that keeps message borders, at a descriptor number drawn for each
 job, and carry a secret drawn for each job: what code writes to any descriptor is then no report.
 Output is caught at descriptor 1, so that C code's prints are in it too; the server takes it out
-at the end of every segment, before it lets the next one begin.
+at the end of every segment, before it lets the next one begin. Code that inspects its own
+interpreter can find the secret, and so forge the report on itself, though no other job's.
 """
 
 from __future__ import annotations
@@ -11,10 +12,8 @@ from __future__ import annotations
 import builtins
 import contextlib
 import ctypes
-import fcntl
 import json
 import linecache
-import math
 import os
 import random
 import resource
@@ -23,13 +22,13 @@ import sys
 from types import ModuleType, TracebackType
 from typing import NoReturn
 
-from calcgen_ray.judge import notebook
-from calcgen_ray.judge.request import ERROR_CHARS, TREE_BYTES, Limits, Request
-from calcgen_ray.judge.walk import encode
+from calcgen_ray.judge import extras, notebook
+from calcgen_ray.judge.isolation.confinement import Confinement
+from calcgen_ray.judge.isolation.descriptors import keep_only
+from calcgen_ray.judge.isolation.rlimits import limit, limit_memory
+from calcgen_ray.judge.request import ERROR_CHARS, LAST, PIECE_BYTES, Limits, Request, pieces
 from calcgen_ray.problem import Status
 
-OPEN_FILES = 1024
-FILE_BYTES = 64 << 20
 SPARE_BYTES = 64 << 20
 """Open to this file only, so that a segment can be reported and the next begun in full memory."""
 
@@ -37,57 +36,61 @@ LOST = 70
 """Exit code of a child that could not report; EX_SOFTWARE of sysexits.h."""
 
 
-def run(control: socket.socket, stdout: int, secret: bytes, job: Request, folder: str) -> NoReturn:
-    """Runs a job in this process, which must be a fresh fork, and never returns."""
+def run(control: socket.socket, stdout: int, secret: bytes, walls: Confinement) -> NoReturn:
+    """Runs one job, which comes through `control`, in this fresh fork, and never returns."""
     try:
         os.setsid()
-        channel = _keep_only(control.detach(), stdout, secret)
-        os.chdir(folder)
-        _limit(job.limits)
+        channel = keep_only(control.detach(), stdout, secret, walls.descriptors)
+        walls.restrict()
         _report(channel, secret, {"index": -1})
+        job = _receive(channel)
+        limit(job.limits)
         _run_segments(channel, secret, job)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            _report(channel, secret, {"index": -1, "status": "sandbox", "error": str(error)})
     finally:
         # No clean-up of the interpreter: that would run the candidate's atexit and __del__.
         os._exit(LOST)
 
 
-def _keep_only(control: int, stdout: int, secret: bytes) -> socket.socket:
-    """Closes every descriptor but 0 and 2 (/dev/null), 1 (the pipe) and the control socket."""
-    null = os.open(os.devnull, os.O_RDWR)
-    place = 100 + int.from_bytes(secret[:4], "big") % (OPEN_FILES - 200)
-    high = fcntl.fcntl(control, fcntl.F_DUPFD_CLOEXEC, place)
-    for source, target in ((null, 0), (stdout, 1), (null, 2)):
-        os.dup2(source, target)
-    os.closerange(3, high)
-    os.closerange(high + 1, OPEN_FILES)
-    return socket.socket(fileno=high)
+def _receive(channel: int) -> Request:
+    """The job, which the server sends in pieces when there is one."""
+    data = bytearray()
+    piece = b""
+    while piece[:1] != LAST:
+        piece = os.read(channel, PIECE_BYTES + 1)
+        if not piece:
+            os._exit(0)  # the server has no more jobs
+        data += piece[1:]
+    return Request.from_json(json.loads(data))
 
 
-def _limit(limits: Limits) -> None:
-    cpu = math.ceil(limits.job_seconds) + 2
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
-
-
-def _limit_memory(soft: int, hard: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-
-
-def _run_segments(channel: socket.socket, secret: bytes, job: Request) -> None:
+def _run_segments(channel: int, secret: bytes, job: Request) -> None:
     namespace = _namespace(job)
     parent, libc = os.getpid(), ctypes.CDLL(None)
     for index, code in enumerate(job.segments):
-        if not channel.recv(1):
+        if index and not os.read(channel, 1):
             return
         report = _run_segment(code, f"<segment {index + 1}>", namespace, job.limits)
         if os.getpid() != parent:  # a copy that the code forked and let run on
             os._exit(0)
-        if job.result is not None and index == len(job.segments) - 1:
-            report |= _result(report, namespace, job.result)
         _flush(libc)
-        _report(channel, secret, {"index": index, **report})
-    channel.recv(1)  # the server kills this process when it has all it wants
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+        _report(channel, secret, {"index": index, "memory": peak, **report})
+    if job.wants_extras:
+        _report_extras(channel, secret, job, namespace)
+    os.read(channel, 1)  # the server kills this process when it has all it wants
+
+
+def _report_extras(channel: int, secret: bytes, job: Request, namespace: dict[str, object]) -> None:
+    limit_memory(job.limits.memory_bytes, job.limits.memory_bytes + SPARE_BYTES)
+    with contextlib.suppress(Exception):  # memory, or what the candidate made of the libraries
+        for item in extras.collect(job, namespace):
+            for piece in pieces(item):
+                os.write(channel, secret + piece)
+    limit_memory(*[job.limits.memory_bytes + SPARE_BYTES] * 2)
+    _report(channel, secret, {"index": len(job.segments)})
 
 
 def _namespace(job: Request) -> dict[str, object]:
@@ -109,27 +112,17 @@ def _run_segment(
 ) -> dict[str, object]:
     soft, hard = limits.memory_bytes, limits.memory_bytes + SPARE_BYTES
     linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
-    _limit_memory(hard, hard)
+    limit_memory(hard, hard)
     try:
         # dont_inherit: this file's own __future__ import is no business of the candidate's.
         program = compile(code, filename, "exec", dont_inherit=True)
-        _limit_memory(soft, hard)
+        limit_memory(soft, hard)
         exec(program, namespace)
     except BaseException as error:
-        _limit_memory(hard, hard)
+        limit_memory(hard, hard)
         return _describe(error, filename)
-    _limit_memory(hard, hard)
+    limit_memory(hard, hard)
     return {"status": Status.RAN}
-
-
-def _result(
-    report: dict[str, object], namespace: dict[str, object], name: str
-) -> dict[str, object]:
-    """The tree of that variable, if the segment ran and left one."""
-    if report["status"] is not Status.RAN or name not in namespace:
-        return {}
-    tree = encode(namespace[name])
-    return {"result": tree if len(json.dumps(tree)) <= TREE_BYTES else {"other": "too large"}}
 
 
 def _describe(error: BaseException, filename: str) -> dict[str, object]:
@@ -170,5 +163,6 @@ def _flush(libc: ctypes.CDLL) -> None:
     libc.fflush(None)
 
 
-def _report(channel: socket.socket, secret: bytes, report: dict[str, object]) -> None:
-    channel.send(secret + json.dumps(report).encode())
+def _report(channel: int, secret: bytes, report: dict[str, object]) -> None:
+    # Not send: the filter lets no call of sockets through.
+    os.write(channel, secret + json.dumps(report).encode())

@@ -21,7 +21,13 @@ class FakeRunner:
         self.jobs: list[tuple[str, ...]] = []
 
     def run(
-        self, segments: Job, *, notebook: bool = False, result: str | None = None
+        self,
+        segments: Job,
+        *,
+        notebook: bool = False,
+        result: str | None = None,
+        forms: bool = False,
+        figures: bool = False,
     ) -> list[Outcome]:
         self.jobs.append(tuple(segments))
         return [self.outcome(code) for code in segments]

@@ -13,15 +13,19 @@ P = TypeVar("P", bound=Program)
 
 
 class Pool(Generic[P]):
-    """At most `size` programs, made by `make`. Threads may share it.
+    """At most `size` programs, made by `make`; `check` may refuse one by a SandboxError.
+
+    Threads may share it.
 
     Raises:
         SandboxError: on opening or taking, where a program cannot be started; on taking from a
             pool that is not open.
     """
 
-    def __init__(self, make: Callable[[], P], size: int) -> None:
-        self._make, self._size = make, size
+    def __init__(
+        self, make: Callable[[], P], size: int, check: Callable[[P], None] = lambda program: None
+    ) -> None:
+        self._make, self._size, self._check = make, size, check
         self._open = False
         self._all: list[P] = []
         self._idle: SimpleQueue[P | None] = SimpleQueue()
@@ -33,6 +37,7 @@ class Pool(Generic[P]):
                 self._all.append(self._make())
             for program in self._all:
                 program.wait_ready()
+                self._check(program)
                 self._idle.put(program)
         except BaseException:
             self.close()
@@ -67,6 +72,7 @@ class Pool(Generic[P]):
         self._all.append(program)
         try:
             program.wait_ready()
+            self._check(program)
         except SandboxError:
             self.discard(program)
             raise

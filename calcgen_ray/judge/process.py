@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
 from typing import Any
 
+from calcgen_ray.judge.extras import attach
 from calcgen_ray.judge.program import Program
 from calcgen_ray.judge.request import Request
 from calcgen_ray.problem import Outcome, Status
@@ -19,10 +20,15 @@ class ServerLostError(Exception):
 
 
 class ServerProcess(Program):
-    """A fork server. Not thread-safe: one question at a time."""
+    """A fork server, without some layers if asked. Not thread-safe: one question at a time."""
 
-    def __init__(self) -> None:
-        super().__init__(MODULE)
+    def __init__(self, without: Iterable[str] = ()) -> None:
+        super().__init__(MODULE, without)
+
+    @property
+    def off(self) -> dict[str, str]:
+        """The layers that it runs without, each with the reason."""
+        return dict(self.ready["off"])
 
     def ask(self, job: Request) -> list[Outcome]:
         """One outcome a segment.
@@ -30,13 +36,15 @@ class ServerProcess(Program):
         Raises:
             ServerLostError: no answer; this server is of no more use.
         """
+        limits = job.limits
         try:
-            answer = self.exchange(asdict(job), job.limits.job_seconds + GRACE_SECONDS)
+            seconds = limits.job_seconds + limits.seconds + GRACE_SECONDS
+            answer = self.exchange(job.to_json(), seconds)
         except (OSError, EOFError, ValueError) as error:
             raise ServerLostError(f"{type(error).__name__}: {error}") from error
         if "fault" in answer:
             raise ServerLostError(answer["fault"])
-        return [_outcome(fields) for fields in answer["outcomes"]]
+        return attach([_outcome(fields) for fields in answer["outcomes"]], answer["extras"])
 
 
 def _outcome(fields: dict[str, Any]) -> Outcome:

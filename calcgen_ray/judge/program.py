@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ class Program:
     The module sends one frame when it is ready, then answers each frame with one.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, arguments: Iterable[str] = ()) -> None:
         self.module = module
+        self.ready: dict[str, Any] = {}
         self.folder = tempfile.mkdtemp(prefix="calcgen-judge-")
         with open(self._log, "wb") as log:
             # subprocess starts it by vfork and exec: safe beside the threads of a Ray worker.
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -56,13 +58,13 @@ class Program:
         return Path(self.folder, "server.log")
 
     def wait_ready(self) -> None:
-        """Waits for its imports, which take a second or two.
+        """Waits for its imports, which take a second or two; `ready` is then its first frame.
 
         Raises:
             SandboxError: it did not come up.
         """
         try:
-            receive(self._answers, time.monotonic() + START_SECONDS)
+            self.ready = receive(self._answers, time.monotonic() + START_SECONDS)
         except (OSError, EOFError, ValueError) as error:
             log = self._log.read_text(errors="replace") if self._log.exists() else ""
             last = (log.strip().splitlines() or [str(error)])[-1]

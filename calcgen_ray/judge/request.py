@@ -1,20 +1,24 @@
-"""What one child is told: the code, and how much of the machine it may use."""
+"""What one child is told: the code, what to report of it, how much of the machine it may use."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 STDOUT_BYTES = 64 << 10
 """Kept of a segment's output; the rest is read and thrown away."""
 
 ERROR_CHARS = 500
-
 TREE_BYTES = 128 << 10
-"""Of a result, as JSON: a report is one message of a socket that holds some 200 kB."""
+"""Of a result's tree, as JSON."""
 
-REPORT_BYTES = 192 << 10
+EXTRA_BYTES = 8 << 20
+"""Of all results, forms and figures of a job together."""
+
+PIECE_BYTES = 32 << 10
+MORE, LAST = b"+", b"."
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +34,35 @@ class Limits:
 class Request:
     """Segments run in order in one namespace. `notebook` adds `display` and `get_ipython`.
 
-    `result` names the variable that is reported with the last segment.
+    After the last one, `result` names the variable whose tree is reported, `forms` asks for its
+    text, LaTeX and MathML too, and `figures` for the open figures.
     """
 
     segments: tuple[str, ...]
-    notebook: bool
-    limits: Limits
+    notebook: bool = False
+    limits: Limits = Limits()
     result: str | None = None
+    forms: bool = False
+    figures: bool = False
+
+    @property
+    def wants_extras(self) -> bool:
+        return self.result is not None or self.figures
 
     @classmethod
     def from_json(cls, message: Mapping[str, Any]) -> Request:
-        """The request that `dataclasses.asdict` turned into a message."""
-        limits = Limits(**message["limits"])
-        return cls(tuple(message["segments"]), message["notebook"], limits, message["result"])
+        """The request that `to_json` turned into a message."""
+        fields = {**message, "segments": tuple(message["segments"])}
+        return cls(**{**fields, "limits": Limits(**message["limits"])})
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that JSON can hold."""
+        return asdict(self)
+
+
+def pieces(value: object) -> Iterator[bytes]:
+    """A value as JSON in messages that a socket takes whole."""
+    data = json.dumps(value).encode()
+    for start in range(0, len(data), PIECE_BYTES):
+        piece = data[start : start + PIECE_BYTES]
+        yield (LAST if start + PIECE_BYTES >= len(data) else MORE) + piece

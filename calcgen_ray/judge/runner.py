@@ -15,10 +15,19 @@ class Runner(Protocol):
     """Runs jobs; the outcomes do not depend on what was run before."""
 
     def run(
-        self, segments: Job, *, notebook: bool = False, result: str | None = None
+        self,
+        segments: Job,
+        *,
+        notebook: bool = False,
+        result: str | None = None,
+        forms: bool = False,
+        figures: bool = False,
     ) -> list[Outcome]:
-        """One outcome a segment. `notebook` gives the job `display` and `get_ipython`; `result`
-        names the variable whose tree the last outcome holds."""
+        """One outcome a segment. `notebook` gives the job `display` and `get_ipython`.
+
+        The last outcome of code that ran holds, as they are when the last segment is over: the
+        tree of the variable named `result`, its `forms` if asked, the open `figures` if asked.
+        """
         ...
 
     def run_many(self, jobs: Iterable[Job], *, notebook: bool = False) -> Iterator[list[Outcome]]:

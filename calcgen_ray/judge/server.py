@@ -1,6 +1,8 @@
 """The fork server: a program of its own that has imported everything and forks once a job.
 
-    python -m calcgen_ray.judge.server      # in an empty folder, which it removes when it ends
+    python -m calcgen_ray.judge.server [LAYER ...]
+
+It starts in an empty folder, which it removes when it ends. Arguments are layers to leave off.
 
 Single-threaded, without Ray and torch, so that forking is safe. Reads jobs from its standard
 input and writes answers to what was its standard output, both as frames; it ends when its
@@ -9,45 +11,114 @@ standard input does. The client gives it its environment (see process.py).
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import gc
 import io
 import os
-import resource
 import shutil
+import signal
 import socket
 import sys
 import time
 import warnings
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 from calcgen_ray.judge import child, notebook
 from calcgen_ray.judge.frames import receive, send
+from calcgen_ray.judge.isolation import syscalls
+from calcgen_ray.judge.isolation.confinement import Confinement
+from calcgen_ray.judge.isolation.rlimits import limit_files
 from calcgen_ray.judge.request import Request
 from calcgen_ray.judge.watch import ChildFaultError, ClientGoneError, Watch
 from calcgen_ray.problem import Outcome, Status
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
-SIGKILL = 9
-
 
 def main() -> None:
     """Answers jobs until there are no more."""
-    folder = os.getcwd()
+    home = os.getcwd()
+    outside = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     answers = _hide_stdout()
     try:
-        _prepare()
-        send(answers, {"ready": True})
+        server = Server(Confinement(home, filter(None, sys.argv[1:])))
+        send(answers, {"ready": True, "off": server.walls.off})
         while True:
-            send(answers, _answer(receive(0)))
+            send(answers, server.answer(receive(0)))
+            server.renew()
     except (EOFError, BrokenPipeError, ClientGoneError):
         pass
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # By its descriptor: under the server's new root the path is gone.
+        shutil.rmtree(os.path.basename(home), ignore_errors=True, dir_fd=outside)
     os._exit(0)  # taking down an interpreter with SymPy in it costs a quarter of a second
+
+
+class Server:
+    """Everything imported, and one child that has locked itself in and waits for the next job."""
+
+    def __init__(self, walls: Confinement) -> None:
+        self.walls = walls
+        limit_files()
+        walls.prepare()
+        for name in ("HOME", "TMPDIR", "MPLCONFIGDIR"):
+            os.environ[name] = walls.folder
+        syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+        _warm()
+        notebook.install()
+        # A frozen heap is not walked by the collector, so its pages stay shared with the children.
+        gc.collect()
+        gc.freeze()
+        walls.clean()
+        self.watch: Watch | None = self._fork()
+        self.watch.start()
+
+    def answer(self, message: Any) -> dict[str, Any]:
+        """The outcomes of a job, or the sandbox's own fault. `renew` must be called before the
+        next job: the answer need not wait for the old child's end."""
+        try:
+            return self._run(Request.from_json(message))
+        except (ChildFaultError, OSError) as error:
+            return {"fault": f"{type(error).__name__}: {error}"}
+
+    def renew(self) -> None:
+        """Ends the child of the last job, with all that it left behind, and forks the next."""
+        self._end()
+        self.walls.clean()
+        self.watch = self._fork()
+
+    def _run(self, job: Request) -> dict[str, Any]:
+        watch, limits = self.watch, job.limits
+        assert watch is not None
+        outcomes: list[Outcome] = []
+        items: list[str] = []
+        watch.start()
+        watch.hand(job)
+        deadline = time.monotonic() + limits.job_seconds
+        for index in range(len(job.segments)):
+            outcomes.append(watch.segment(index, limits, deadline))
+            if outcomes[-1].status is Status.TIMEOUT or not watch.alive():
+                break
+        else:
+            items = watch.extras(len(outcomes), limits) if job.wants_extras else []
+        if outcomes and not outcomes[-1].memory_bytes:
+            outcomes[-1] = replace(outcomes[-1], memory_bytes=self._end())
+        outcomes += [Outcome(Status.SKIPPED)] * (len(job.segments) - len(outcomes))
+        return {"outcomes": [_as_json(outcome) for outcome in outcomes], "extras": items}
+
+    def _fork(self) -> Watch:
+        control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        stdout, write_end = os.pipe()
+        secret = os.urandom(16)
+        pid = self.walls.fork()
+        if pid == 0:
+            syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+            child.run(far, write_end, secret, self.walls)
+        far.close()
+        os.close(write_end)
+        return Watch(pid, control, stdout, secret, self.walls)
+
+    def _end(self) -> int:
+        watch, self.watch = self.watch, None
+        return watch.end() if watch else 0
 
 
 def _hide_stdout() -> int:
@@ -57,18 +128,6 @@ def _hide_stdout() -> int:
     os.dup2(null, 1)
     os.close(null)
     return answers
-
-
-def _prepare() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    files = child.OPEN_FILES if hard < 0 else min(child.OPEN_FILES, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    _warm()
-    notebook.install()
-    # A frozen heap is not walked by the collector, so its pages stay shared with the children.
-    gc.collect()
-    gc.freeze()
 
 
 def _warm() -> None:
@@ -83,6 +142,7 @@ def _warm() -> None:
     sp.series(sp.cos(x), x, 0, 4)
     sp.solve(x**2 - 2, x)
     sp.dsolve(f(x).diff(x) - f(x))
+    sp.mathml(sp.sin(x), printer="presentation")
     sp.lambdify(x, sp.sin(x))(np.ones(2))
     warnings.filterwarnings("ignore", message=".*non-interactive.*")  # plt.show() under Agg
     plt.plot([0, 1])
@@ -92,56 +152,9 @@ def _warm() -> None:
     plt.close("all")
 
 
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def _answer(message: Any) -> dict[str, Any]:
-    job = Request.from_json(message)
-    folder = os.path.abspath("job")
-    os.mkdir(folder)
-    try:
-        return {"outcomes": [asdict(outcome) for outcome in _run(job, folder)]}
-    except (ChildFaultError, OSError) as error:
-        return {"fault": f"{type(error).__name__}: {error}"}
-    finally:
-        _remove(folder)
-
-
-def _run(job: Request, folder: str) -> list[Outcome]:
-    watch = _fork(job, folder)
-    outcomes: list[Outcome] = []
-    try:
-        watch.start()
-        deadline = time.monotonic() + job.limits.job_seconds
-        for index in range(len(job.segments)):
-            outcomes.append(watch.segment(index, job.limits, deadline))
-            if outcomes[-1].status is Status.TIMEOUT or not watch.alive():
-                break
-    finally:
-        watch.end()
-    return outcomes + [Outcome(Status.SKIPPED)] * (len(job.segments) - len(outcomes))
-
-
-def _fork(job: Request, folder: str) -> Watch:
-    control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    stdout, write_end = os.pipe()
-    secret = os.urandom(16)
-    pid = os.fork()
-    if pid == 0:
-        _prctl(PR_SET_PDEATHSIG, SIGKILL)
-        child.run(far, write_end, secret, job, folder)
-    far.close()
-    os.close(write_end)
-    return Watch(pid, control, stdout, secret)
-
-
-def _remove(folder: str) -> None:
-    with contextlib.suppress(OSError):
-        os.rmdir(folder)
-        return
-    with contextlib.suppress(RecursionError):
-        shutil.rmtree(folder, ignore_errors=True)
+def _as_json(outcome: Outcome) -> dict[str, Any]:
+    names = ("status", "stdout", "error", "line", "seconds", "memory_bytes")
+    return {name: getattr(outcome, name) for name in names}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
 """Code that will not end, takes too much, leaves early or forges its report.
 
-After each attack the same server must answer the next job rightly.
+Every layer that this machine has is on; after each the same server must go on (conftest.py).
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -19,49 +16,9 @@ SHORT = 0.5
 LONG = 30.0
 
 
-@pytest.fixture(scope="module")
-def both() -> Iterator[dict[float, Sandbox]]:
-    """One sandbox with a short limit, for what never ends, and one with a long limit."""
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        Sandbox(servers=1, seconds=SHORT, job_seconds=LONG) as impatient,
-    ):
-        patch.setenv("SECRET_TOKEN", "hush")
-        with Sandbox(servers=1, seconds=LONG, memory_bytes=1 << 30) as patient:
-            yield {SHORT: impatient, LONG: patient}
-
-
-def goes_on(sandbox: Sandbox, pids: list[int]) -> bool:
-    """Whether the same server still answers rightly."""
-    [outcome] = sandbox.run(["import math\nprint(math.sqrt(16))"])
-    return outcome.stdout == "4.0\n" and sandbox.pids == pids
-
-
-@pytest.fixture
-def impatient(both: dict[float, Sandbox]) -> Iterator[Sandbox]:
-    pids = both[SHORT].pids
-    yield both[SHORT]
-    assert goes_on(both[SHORT], pids)
-
-
-@pytest.fixture
-def sandbox(both: dict[float, Sandbox]) -> Iterator[Sandbox]:
-    pids = both[LONG].pids
-    yield both[LONG]
-    assert goes_on(both[LONG], pids)
-
-
 def first(sandbox: Sandbox, code: str) -> Outcome:
     """The outcome of a job of one segment."""
     return sandbox.run([code])[0]
-
-
-def gone(pid: int) -> bool:
-    """Whether the process has ended, given a moment to do so."""
-    deadline = time.monotonic() + 5.0
-    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize(
@@ -77,8 +34,6 @@ def gone(pid: int) -> bool:
         "while True: pass",
         "import signal\nsignal.pthread_sigmask(signal.SIG_BLOCK, signal.Signals)\nwhile True: pass",
         "import threading\nthreading.Event().wait()",
-        "import os\nos.fork()\nwhile True: pass",
-        "import os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
         "import os\nos.closerange(0, 2000)\nwhile True: pass",
         "class E(Exception):\n    def __str__(self):\n        while True: pass\nraise E",
         "while True: print('x' * 1000)",
@@ -141,9 +96,6 @@ def test_large_file_is_refused(sandbox: Sandbox) -> None:
         ("import os\nprint('a')\nos._exit(0)", "ProcessExit: left by os._exit(0)"),
         ("import os\nprint('a')\nos._exit(3)", "ProcessExit: left by os._exit(3)"),
         ("print('a')\nimport ctypes\nctypes.string_at(0)", "ProcessExit: ended by SIGSEGV"),
-        ("print('a')\nimport os\nos.abort()", "ProcessExit: ended by SIGABRT"),
-        ("print('a')\nimport os\nos.kill(os.getpid(), 9)", "ProcessExit: ended by SIGKILL"),
-        ("print('a')\nimport os\nos.killpg(0, 15)", "ProcessExit: ended by SIGTERM"),
     ],
 )
 def test_leaving_early_is_a_failure(sandbox: Sandbox, code: str, error: str) -> None:
@@ -184,36 +136,6 @@ def test_closing_every_descriptor(sandbox: Sandbox) -> None:
     assert [o.status for o in outcomes] == [Status.FAILED, Status.SKIPPED]
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        "import subprocess\np = subprocess.Popen(['sleep', '1000']).pid",
-        "import subprocess\np = subprocess.Popen(['sleep', '1000'], start_new_session=True).pid",
-        "import os, time\np = os.fork()\nif p == 0:\n    os.setsid()\n    time.sleep(1000)",
-    ],
-)
-def test_processes_left_behind_are_ended(sandbox: Sandbox, start: str) -> None:
-    outcome = first(sandbox, start + "\nprint(p)")
-    assert outcome.ran
-    assert gone(int(outcome.stdout))
-
-
-def test_double_fork_does_not_escape(sandbox: Sandbox) -> None:
-    code = (
-        "import os, time\nif os.fork() == 0:\n    os.setsid()\n"
-        "    if os.fork() == 0:\n        print(os.getpid(), flush=True)\n        time.sleep(1000)\n"
-        "    os._exit(0)\ntime.sleep(0.3)"
-    )
-    outcome = first(sandbox, code)
-    assert outcome.ran
-    assert gone(int(outcome.stdout))
-
-
-def test_copy_of_the_process_does_not_report(sandbox: Sandbox) -> None:
-    outcomes = sandbox.run(["import os\nos.fork()", "print('once')", "print('twice')"])
-    assert [o.stdout for o in outcomes] == ["", "once\n", "twice\n"]
-
-
 def test_thread_that_outlives_the_job(sandbox: Sandbox) -> None:
     code = "import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f).start()"
     assert first(sandbox, code).ran
@@ -233,11 +155,6 @@ def test_writing_to_other_descriptors_forges_nothing(sandbox: Sandbox) -> None:
     outcomes = sandbox.run([code, "print(1)"])
     assert outcomes[0].error == "ZeroDivisionError: division by zero"
     assert outcomes[1].stdout == "1\n"
-
-
-def test_only_four_descriptors_are_open(sandbox: Sandbox) -> None:
-    outcome = first(sandbox, "import os\nprint(len(os.listdir('/proc/self/fd')))")
-    assert outcome.stdout == "5\n"  # and the listing's own
 
 
 def test_environment_is_not_the_callers(sandbox: Sandbox) -> None:
