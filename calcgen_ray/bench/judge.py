@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
+from functools import partial
 from typing import Any
 
 from calcgen_ray import runtime
@@ -40,8 +41,7 @@ def bench_judge(config: JudgeConfig, problems: int = PROBLEMS) -> dict[str, Any]
     chosen = sample(problems)
     with open_judge(config, cores) as judge, open_judge(config, 1) as one:
         own = [own_seconds(problem.code) for problem in chosen]
-        whole = [seconds(lambda problem=problem: judge.judge(problem, problem.code))
-                 for problem in chosen]  # fmt: skip
+        whole = [seconds(partial(judge.judge, problem, problem.code)) for problem in chosen]
         rounds = [
             (rate(judge, chosen), rate(one, chosen), python_c_rate(chosen, cores))
             for _ in range(ROUNDS)
@@ -64,7 +64,7 @@ def bench_judge(config: JudgeConfig, problems: int = PROBLEMS) -> dict[str, Any]
 def sample(count: int) -> list[Problem]:
     """Every n-th problem of calcbench, which lists them by family and difficulty."""
     every = calcbench.load()
-    return every[:: max(1, len(every) // count)][:count]
+    return list(every[:: max(1, len(every) // count)][:count])
 
 
 def open_judge(config: JudgeConfig, processes: int) -> Judge:

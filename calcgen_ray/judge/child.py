@@ -22,7 +22,7 @@ import sys
 from types import ModuleType, TracebackType
 from typing import NoReturn
 
-from calcgen_ray.judge import extras, notebook
+from calcgen_ray.judge import extras, notebook, warming
 from calcgen_ray.judge.isolation.confinement import Confinement
 from calcgen_ray.judge.isolation.descriptors import keep_only
 from calcgen_ray.judge.isolation.rlimits import limit, limit_memory
@@ -42,6 +42,7 @@ def run(control: socket.socket, stdout: int, secret: bytes, walls: Confinement) 
         os.setsid()
         channel = keep_only(control.detach(), stdout, secret, walls.descriptors)
         walls.restrict()
+        warming.walk()
         _report(channel, secret, {"index": -1})
         job = _receive(channel)
         limit(job.limits)

@@ -12,18 +12,16 @@ standard input does. The client gives it its environment (see process.py).
 from __future__ import annotations
 
 import gc
-import io
 import os
 import shutil
 import signal
 import socket
 import sys
 import time
-import warnings
 from dataclasses import replace
 from typing import Any
 
-from calcgen_ray.judge import child, notebook
+from calcgen_ray.judge import child, notebook, warming
 from calcgen_ray.judge.frames import receive, send
 from calcgen_ray.judge.isolation import syscalls
 from calcgen_ray.judge.isolation.confinement import Confinement
@@ -62,7 +60,7 @@ class Server:
         for name in ("HOME", "TMPDIR", "MPLCONFIGDIR"):
             os.environ[name] = walls.folder
         syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-        _warm()
+        warming.import_all()
         notebook.install()
         # A frozen heap is not walked by the collector, so its pages stay shared with the children.
         gc.collect()
@@ -128,28 +126,6 @@ def _hide_stdout() -> int:
     os.dup2(null, 1)
     os.close(null)
     return answers
-
-
-def _warm() -> None:
-    """Imports what jobs import, and uses once what is lazy in it."""
-    import matplotlib.pyplot as plt
-    import numpy as np
-    import sympy as sp
-
-    x, f = sp.Symbol("x"), sp.Function("f")
-    sp.latex(sp.integrate(sp.sin(x) * sp.exp(x), x))
-    sp.limit(sp.sin(x) / x, x, 0)
-    sp.series(sp.cos(x), x, 0, 4)
-    sp.solve(x**2 - 2, x)
-    sp.dsolve(f(x).diff(x) - f(x))
-    sp.mathml(sp.sin(x), printer="presentation")
-    sp.lambdify(x, sp.sin(x))(np.ones(2))
-    warnings.filterwarnings("ignore", message=".*non-interactive.*")  # plt.show() under Agg
-    plt.plot([0, 1])
-    plt.axis("off")  # no text: fonts stay open and are read lazily, and children close them
-    plt.savefig(io.BytesIO())
-    plt.savefig(io.BytesIO(), format="svg")
-    plt.close("all")
 
 
 def _as_json(outcome: Outcome) -> dict[str, Any]:
