@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
-from functools import partial
 from typing import Any
 
 from calcgen_ray import runtime
@@ -40,21 +39,19 @@ def bench_judge(config: JudgeConfig, problems: int = PROBLEMS) -> dict[str, Any]
     cores = runtime.cpu_count()
     chosen = sample(problems)
     with open_judge(config, cores) as judge, open_judge(config, 1) as one:
-        own = [own_seconds(problem.code) for problem in chosen]
-        whole = [seconds(partial(judge.judge, problem, problem.code)) for problem in chosen]
+        extra = [overhead(judge, problem) for problem in chosen]
         rounds = [
             (rate(judge, chosen), rate(one, chosen), python_c_rate(chosen, cores))
             for _ in range(ROUNDS)
         ]
     many, single, fresh = (statistics.median(values) for values in zip(*rounds, strict=True))
     return {
-        "overhead_ms": 1e3 * statistics.median(a - b for a, b in zip(whole, own, strict=True)),
+        "overhead_ms": 1e3 * statistics.median(extra),
         "times_python_c": many / fresh,
         "verdicts_per_s": many,
         "python_c_per_s": fresh,
         "one_server_per_s": single,
         "scaling": many / single,
-        "own_ms": 1e3 * statistics.median(own),
         "cores": cores,
         "problems": len(chosen),
         "isolation": config.isolation,
@@ -70,6 +67,13 @@ def sample(count: int) -> list[Problem]:
 def open_judge(config: JudgeConfig, processes: int) -> Judge:
     sandbox = Sandbox(processes, config.seconds, config.memory_mb << 20, isolation=config.isolation)
     return Judge(sandbox, Verifier(processes, config.verdict_seconds))
+
+
+def overhead(judge: Judge, problem: Problem) -> float:
+    """Seconds that a judgement takes beyond the code's own time; the two take turns."""
+    pairs = [(own_seconds(problem.code), seconds(lambda: judge.judge(problem, problem.code)))
+             for _ in range(ROUNDS)]  # fmt: skip
+    return statistics.median(whole - own for own, whole in pairs)
 
 
 def own_seconds(code: str) -> float:

@@ -22,7 +22,7 @@ import sys
 from types import ModuleType, TracebackType
 from typing import NoReturn
 
-from calcgen_ray.judge import extras, notebook, warming
+from calcgen_ray.judge import extras, notebook, pages
 from calcgen_ray.judge.isolation.confinement import Confinement
 from calcgen_ray.judge.isolation.descriptors import keep_only
 from calcgen_ray.judge.isolation.rlimits import limit, limit_memory
@@ -36,13 +36,15 @@ LOST = 70
 """Exit code of a child that could not report; EX_SOFTWARE of sysexits.h."""
 
 
-def run(control: socket.socket, stdout: int, secret: bytes, walls: Confinement) -> NoReturn:
+def run(
+    control: socket.socket, stdout: int, secret: bytes, walls: Confinement, likely: pages.Runs
+) -> NoReturn:
     """Runs one job, which comes through `control`, in this fresh fork, and never returns."""
     try:
         os.setsid()
         channel = keep_only(control.detach(), stdout, secret, walls.descriptors)
+        pages.copy(likely)
         walls.restrict()
-        warming.walk()
         _report(channel, secret, {"index": -1})
         job = _receive(channel)
         limit(job.limits)

@@ -11,6 +11,7 @@ standard input does. The client gives it its environment (see process.py).
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
@@ -21,7 +22,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from calcgen_ray.judge import child, notebook, warming
+from calcgen_ray.judge import child, notebook, pages, warming
 from calcgen_ray.judge.frames import receive, send
 from calcgen_ray.judge.isolation import syscalls
 from calcgen_ray.judge.isolation.confinement import Confinement
@@ -66,6 +67,9 @@ class Server:
         gc.collect()
         gc.freeze()
         walls.clean()
+        self.pages: pages.Runs = ()
+        with contextlib.suppress(OSError):
+            self.pages = pages.likely(warming.TYPICAL, walls.proc)
         self.watch: Watch | None = self._fork()
         self.watch.start()
 
@@ -109,7 +113,7 @@ class Server:
         pid = self.walls.fork()
         if pid == 0:
             syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
-            child.run(far, write_end, secret, self.walls)
+            child.run(far, write_end, secret, self.walls, self.pages)
         far.close()
         os.close(write_end)
         return Watch(pid, control, stdout, secret, self.walls)
