@@ -17,8 +17,10 @@ import linecache
 import os
 import random
 import resource
+import select
 import socket
 import sys
+from functools import partial
 from types import ModuleType, TracebackType
 from typing import NoReturn
 
@@ -43,9 +45,9 @@ def run(
     try:
         os.setsid()
         channel = keep_only(control.detach(), stdout, secret, walls.descriptors)
-        pages.copy(likely)
         walls.restrict()
         _report(channel, secret, {"index": -1})
+        pages.copy(likely, until=partial(_has_news, channel))
         job = _receive(channel)
         limit(job.limits)
         _run_segments(channel, secret, job)
@@ -55,6 +57,12 @@ def run(
     finally:
         # No clean-up of the interpreter: that would run the candidate's atexit and __del__.
         os._exit(LOST)
+
+
+def _has_news(channel: int) -> bool:
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _receive(channel: int) -> Request:
