@@ -1,12 +1,13 @@
 # make demo        the main job, then an endpoint until Ctrl-C  (ONCE=1: stop after one completion)
 # make test        lint, types, all tests
+# make soak        tests that take long: ten thousand verdicts
 # make venv        just the environment
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test lint types clean
+.PHONY: venv demo test soak lint types clean
 
 venv: $(STAMP)
 
@@ -21,6 +22,9 @@ demo: venv
 
 test: lint types
 	$(BIN)/pytest
+
+soak: venv
+	$(BIN)/pytest -m soak -s
 
 lint: venv
 	$(BIN)/ruff check .
