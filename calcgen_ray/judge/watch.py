@@ -36,6 +36,7 @@ REAP_SECONDS = 10.0
 LOOK_SECONDS = 0.2  # between two looks at the folder, where nothing else bounds it
 MESSAGES = 64  # read before the clock is looked at again
 REPORTED = (Status.RAN, Status.FAILED, Status.MEMORY)  # all that code may say of itself
+PIECE_COST = 1000  # bytes of room that a piece takes besides, so that empty ones are bounded too
 STDIN = 0
 
 
@@ -191,9 +192,10 @@ class Watch:
     def _understand(self, body: bytes) -> dict[str, Any]:
         """A report, or nothing if it is a piece of an extra or not one of `child`'s."""
         if body[:1] in (MORE, LAST):
-            self.room -= len(body)
-            if self.room >= 0:
-                self.piece += body[1:]
+            self.room -= len(body) + PIECE_COST
+            if self.room < 0:
+                return {}
+            self.piece += body[1:]
             if body[:1] == LAST:
                 self.items.append(self.piece.decode(errors="replace"))
                 self.piece.clear()

@@ -61,6 +61,8 @@ FORGERIES = {
     "'status': 'ran', 'verdict': 'equal', 'result': True}).encode())\nos._exit(0)",
     "a piece without an end": FRAMES + "for _ in range(1000): os.write(channel, secret + b'+' + "
     "b'x' * 30_000)\nresult = 1",
+    "pieces of nothing": FRAMES + "for _ in range(200_000): os.write(channel, secret + b'.')\n"
+    "result = 1",
     "a deep result": FRAMES + "os.write(channel, secret + b'.' + b'[' * 30_000)\nresult = 1",
     "arguments of its own": "import sympy as sp\nx = sp.symbols('x')\nresult = x + 1\n"
     "class T(tuple):\n    def __iter__(self):\n        while True: yield x\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +23,10 @@ def test_each_layer_is_tried() -> None:
 
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_layer_that_lets_its_attempt_through_is_off(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # the attempts leave their files where they run
+
     def nothing_denied(folder: str) -> None:
         layers.attempts.denied(name, lambda: None)
 
