@@ -145,6 +145,21 @@ class JudgeConfig(Section):
     """Wall time of one verdict; over it the verdict is unknown."""
 
 
+class EvaluateConfig(Section):
+    problems: Annotated[Int, Field(ge=0, le=100_000)] = 0
+    """Problems of calcbench, spread evenly over its file; 0 means all of them."""
+    samples: Annotated[Int, Field(ge=0, le=1000)] = 10
+    """Sampled completions a problem, for pass@k; a greedy one is made besides."""
+    temperature: Annotated[Float, Field(gt=0, le=2)] = 0.8
+    top_p: Annotated[Float, Field(gt=0, le=1)] = 0.95
+    max_tokens: Annotated[Int, Field(ge=1, le=2048)] = 192
+    engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
+    task_problems: Annotated[Int, Field(ge=1, le=1000)] = 12
+    """Problems of one Ray task; the samples depend on it, the number of workers does not count."""
+    workers: Annotated[Int, Field(ge=0, le=4096)] = 0
+    """Processes that sample and judge, a CPU each; 0 means as many as fit."""
+
+
 class SamplingConfig(Section):
     temperature: Annotated[Float, Field(ge=0, le=2)] = 0.7
     top_p: Annotated[Float, Field(gt=0, le=1)] = 0.95
@@ -197,6 +212,7 @@ class Config(Section):
     optim: OptimConfig = OptimConfig()
     workers: WorkersConfig = WorkersConfig()
     judge: JudgeConfig = JudgeConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
     sampling: SamplingConfig = SamplingConfig()
     serve: ServeConfig = ServeConfig()
     tune: TuneConfig = TuneConfig()

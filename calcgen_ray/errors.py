@@ -10,6 +10,7 @@
     └── RunError                the work itself failed: exit code 1, HTTP 500
         ├── TrainingError
         ├── TuneError
+        ├── EvaluationError
         ├── SandboxError        a fault of the sandbox, never of the code in it
         └── ServeError
 
@@ -65,6 +66,10 @@ class TrainingError(RunError):
 
 class TuneError(RunError):
     """A search ended without a usable trial."""
+
+
+class EvaluationError(RunError):
+    """Checkpoints could not be measured to the end."""
 
 
 class SandboxError(RunError):

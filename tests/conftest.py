@@ -28,7 +28,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("corpus")
     texts = [CODE.format(f"{i % 9 + 1}*x**{i // 9 + 2} + {i}") for i in range(100)]
     records = [make_record(i, t, "valid" if i % 10 == 0 else "train") for i, t in enumerate(texts)]
-    manifest = {"by_split": {"train": 90, "valid": 10}, "cells": 100}
+    manifest = {"by_split": {"train": 90, "valid": 10}, "cells": 100, "sha256": "0"}
     store.write(folder, records, manifest)
     return folder
 

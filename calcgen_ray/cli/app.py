@@ -144,16 +144,22 @@ def corpus_calcbench(
 
 @app.command("eval")
 def evaluate(
-    checkpoints: Annotated[list[str], typer.Argument(help="Runs' names, folders or `embedded`.")],
+    checkpoints: Annotated[
+        list[str], typer.Argument(help="Runs' names, folders or `embedded`; then key.sub=value.")
+    ],
     config: Annotated[str, typer.Option("--config", help="Whose corpus is read.")] = "embedded",
     corpus: Annotated[Path | None, typer.Option("--corpus", help="A built corpus.")] = None,
     storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
     json: Json = False,
 ) -> None:
-    """Measure checkpoints side by side on held-out cells."""
+    """Measure checkpoints side by side: calcbench, judged, and perplexity on held-out cells."""
     from calcgen_ray.cli import jobs
 
-    jobs.evaluate(screen, load(config, [f"run.storage={storage}"]), checkpoints, corpus, json=json)
+    targets = [name for name in checkpoints if "=" not in name or Path(name).exists()]
+    if not targets:
+        raise ConfigError(f"no checkpoint in {' '.join(checkpoints)}: name a run or a folder first")
+    overrides = [f"run.storage={storage}", *(name for name in checkpoints if name not in targets)]
+    jobs.evaluate(screen, load(config, overrides), targets, corpus, json=json)
 
 
 @app.command()

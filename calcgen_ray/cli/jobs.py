@@ -115,19 +115,26 @@ def calcbench(screen: Screen, out: Path) -> None:
 def evaluate(
     screen: Screen, config: Config, targets: list[str], corpus: Path | None, *, json: bool
 ) -> None:
-    from calcgen_ray.evaluate.perplexity import evaluate as measure
+    from calcgen_ray.evaluate.driver import evaluate as measure
+    from calcgen_ray.evaluate.subject import FOLDER
+    from calcgen_ray.report.evaluation import write_report
 
-    storage = Path(config.run.storage)
-    places = [(t, t if t == "embedded" else str(find_checkpoint(t, storage))) for t in targets]
-    folder = corpus or build(config, screen.advance)
-    rows = []
-    for name, place in places:
-        found = measure(name, place, folder)
-        rows.append({"checkpoint": found.name, "perplexity": found.perplexity,
-                     "tokens": found.tokens, "cells": found.cells})  # fmt: skip
-    screen.table("held-out cells", rows)
-    if json:
-        screen.json({"corpus": str(folder), "checkpoints": rows})
+    folder = Path(config.run.storage) / FOLDER
+    with screen.quiet(folder / LOG):
+        try:
+            with screen.progress():
+                found = measure(
+                    targets, config, corpus or build(config, screen.advance), screen.advance
+                )
+        finally:
+            cluster.disconnect()
+        report = write_report(folder, found)
+        views.show_evaluation(screen, [figures for _, figures in found])
+        screen.say(f"report, plots and samples: {report}")
+        for subject, _ in found:
+            screen.say(f"every completion of {subject.name}: {subject.home / 'records.parquet'}")
+        if json:
+            screen.json({"report": str(report), "checkpoints": [figures for _, figures in found]})
 
 
 def promote(screen: Screen, target: str, storage: Path) -> None:

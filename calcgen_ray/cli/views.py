@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calcgen_ray import cluster, runtime, settings
 from calcgen_ray.cli.screen import Screen
 from calcgen_ray.config import Config
 from calcgen_ray.judge.isolation.layers import probe
+from calcgen_ray.report.evaluation import families, side_by_side
 from calcgen_ray.report.versions import versions
 
 
@@ -79,6 +80,12 @@ def show_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
         "endpoint": f"{serve['url']}, first completion in {serve['latency_s']:.2f} s",
     })  # fmt: skip
     screen.say("\n" + serve["prompt"] + serve["completion"].rstrip() + "\n")
+
+
+def show_evaluation(screen: Screen, checkpoints: Sequence[Mapping[str, Any]]) -> None:
+    """The measures down the side, a column a checkpoint; then the families."""
+    screen.table("calcbench", side_by_side(checkpoints))
+    screen.table("right answers by family, greedy", families(checkpoints))
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -1,0 +1,113 @@
+"""The figures of one checkpoint from its records.
+
+- R: share of greedy completions that ran to their end. It rewards empty programs, so it is never
+  shown without correctness.
+- correct: share of greedy completions whose result is right. `easy`, `medium`, `hard` and
+  `by_family` are over the problems in wordings that are trained on, `unseen_wording` over those
+  worded by hand, `docstring` over SymPy's own examples, `all` over all of them.
+- S, precision, F1: means over the greedy completions (similarity.py).
+- diversity: r = unique tokens / tokens of the greedy completions. It falls as text grows, so only
+  checkpoints that answered the same problems compare.
+- pass_at_k: mean over problems of the unbiased estimate from the samples (pass_at_k.py).
+- unknown: share of all completions that could not be ruled on; they count as not right.
+- copied: share of all completions that one training cell holds whole (copies.py).
+
+What the sandbox itself could not run is left out of every share, and counted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from calcgen_ray.evaluate.pass_at_k import bootstrap, pass_at_k
+from calcgen_ray.evaluate.records import GREEDY, Record
+from calcgen_ray.problem import DIFFICULTIES, Status, Verdict
+
+PASS_AT = (1, 10)
+
+
+def summarise(
+    records: Sequence[Record], tokens_of: Callable[[str], Iterable[int]]
+) -> dict[str, Any]:
+    """The figures of `calcgen eval --json`, perplexity and isolation apart.
+
+    Args:
+        tokens_of: the tokens of a text, for diversity.
+    """
+    sound = [r for r in records if r.outcome != Status.SANDBOX]
+    greedy = [r for r in sound if r.sample == GREEDY]
+    sampled = [r for r in sound if r.sample != GREEDY]
+    estimates = {k: _pass_at(sampled, k) for k in PASS_AT}
+    intervals = {f"pass_at_{k}": _interval(values) for k, values in estimates.items()}
+    return {
+        "R": share(greedy, lambda r: r.outcome == Status.RAN),
+        "S": mean([r.s for r in greedy]),
+        "precision": mean([r.precision for r in greedy]),
+        "F1": mean([r.f1 for r in greedy]),
+        "diversity": _diversity(greedy, tokens_of),
+        "correct": correctness(greedy),
+        **{f"pass_at_{k}": mean(values) for k, values in estimates.items()},
+        "unknown": share(sound, lambda r: r.verdict == Verdict.UNKNOWN),
+        "copied": share(sound, lambda r: r.copied),
+        "intervals": {"correct": _interval([float(r.correct) for r in greedy]), **intervals},
+        "problems": len({r.problem for r in records}),
+        "samples": max((r.sample for r in records), default=0),
+        "sandbox_faults": len(records) - len(sound),
+    }
+
+
+def correctness(greedy: Sequence[Record]) -> dict[str, Any]:
+    """Shares of right answers over all, by difficulty, by group and by family."""
+    trained = [r for r in greedy if r.group == "generated"]
+    families = list(dict.fromkeys(r.family for r in trained))
+    return {
+        "all": right(greedy),
+        **{level: right(_only(trained, level)) for level in DIFFICULTIES},
+        "unseen_wording": right([r for r in greedy if r.group == "wording"]),
+        "docstring": right([r for r in greedy if r.group == "docstring"]),
+        "by_family": {f: right([r for r in trained if r.family == f]) for f in families},
+        "by_family_and_difficulty": {
+            f: {level: right(_only([r for r in trained if r.family == f], level))
+                for level in DIFFICULTIES}
+            for f in families
+        },
+    }  # fmt: skip
+
+
+def right(records: Sequence[Record]) -> float | None:
+    return share(records, lambda r: r.correct)
+
+
+def share(records: Sequence[Record], test: Callable[[Record], bool]) -> float | None:
+    """The share of records that pass a test; None of no records."""
+    return mean([float(test(record)) for record in records])
+
+
+def mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _only(records: Sequence[Record], difficulty: str) -> list[Record]:
+    return [record for record in records if record.difficulty == difficulty]
+
+
+def _pass_at(sampled: Sequence[Record], k: int) -> list[float]:
+    """pass@k of each problem that has k samples."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for record in sampled:
+        found[record.problem].append(record.correct)
+    return [pass_at_k(len(all_), sum(all_), k) for all_ in found.values() if len(all_) >= k]
+
+
+def _interval(values: Sequence[float]) -> list[float] | None:
+    """The 95 % interval of a mean over problems."""
+    return list(bootstrap(values)[1:]) if values else None
+
+
+def _diversity(
+    records: Sequence[Record], tokens_of: Callable[[str], Iterable[int]]
+) -> float | None:
+    tokens = [token for record in records for token in tokens_of(record.code)]
+    return len(set(tokens)) / len(tokens) if tokens else None
