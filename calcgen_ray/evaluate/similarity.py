@@ -17,6 +17,7 @@ Names that the program itself binds are all one name, and so is the choice betwe
 from __future__ import annotations
 
 import ast
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -69,7 +70,9 @@ def subtrees(code: str) -> Counter[Subtree]:
     Raises:
         SyntaxError: it is no Python.
     """
-    tree = ast.parse(code)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the compiler says of generated code is no news
+        tree = ast.parse(code)
     names = Names(tree)
     found: Counter[Subtree] = Counter()
     for statement in tree.body:
