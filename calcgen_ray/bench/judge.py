@@ -22,7 +22,6 @@ from calcgen_ray.judge import Judge, Sandbox, Verifier
 from calcgen_ray.problem import Problem
 
 PROBLEMS = 120
-NEW_INTERPRETERS = 24
 ROUNDS = 3
 
 
@@ -30,8 +29,8 @@ def bench_judge(config: JudgeConfig, problems: int = PROBLEMS) -> dict[str, Any]
     """Measures on problems spread evenly over calcbench.
 
     Returns:
-        overhead_ms: median over the problems of a whole judgement's wall time, one at a time, less
-            that of the same code executed in this process, which has everything imported.
+        overhead_ms: median over the problems of a whole judgement's wall time, less that of the
+            same code executed in this process, which has everything imported; one at a time.
         times_python_c: verdicts a second over programs a second that `python -c` runs, each with
             as many processes as there are cores.
         verdicts_per_s, python_c_per_s, one_server_per_s, and `scaling`, the first over the last.
@@ -71,17 +70,20 @@ def open_judge(config: JudgeConfig, processes: int) -> Judge:
 
 def overhead(judge: Judge, problem: Problem) -> float:
     """Seconds that a judgement takes beyond the code's own time; the two take turns."""
-    pairs = [(own_seconds(problem.code), seconds(lambda: judge.judge(problem, problem.code)))
-             for _ in range(ROUNDS)]  # fmt: skip
-    return statistics.median(whole - own for own, whole in pairs)
+    found = []
+    for _ in range(ROUNDS):
+        own = own_seconds(problem.code)
+        found.append(seconds(lambda: judge.judge(problem, problem.code)) - own)
+    return statistics.median(found)
 
 
 def own_seconds(code: str) -> float:
     """Wall time of the code here, once, with SymPy's cache empty as in a new process."""
-    import matplotlib
+    import matplotlib.pyplot as plt
     import sympy
 
-    matplotlib.use("Agg")
+    plt.switch_backend("Agg")
+    plt.close("all")
     sympy.core.cache.clear_cache()
     with open(os.devnull, "w") as null, redirect_stdout(null):
         return seconds(lambda: exec(compile(code, "<calcbench>", "exec"), {}))
@@ -94,8 +96,7 @@ def rate(judge: Judge, problems: Sequence[Problem]) -> float:
 
 
 def python_c_rate(problems: Sequence[Problem], processes: int) -> float:
-    """Programs a second, each in a new interpreter."""
-    few = problems[:: max(1, len(problems) // NEW_INTERPRETERS)]
+    """The same programs a second, each in a new interpreter."""
     environment = {**os.environ, "MPLBACKEND": "Agg", "OPENBLAS_NUM_THREADS": "1"}
 
     def run(problem: Problem) -> None:
@@ -103,7 +104,7 @@ def python_c_rate(problems: Sequence[Problem], processes: int) -> float:
         subprocess.run(command, env=environment, capture_output=True, check=True)
 
     with ThreadPoolExecutor(processes) as threads:
-        return len(few) / seconds(lambda: list(threads.map(run, few)))
+        return len(problems) / seconds(lambda: list(threads.map(run, problems)))
 
 
 def seconds(action: Callable[[], object]) -> float:

@@ -41,25 +41,26 @@ def make_huge(proc: int) -> None:
                 syscalls.library("madvise", start, end - start, COLLAPSE)
 
 
-def likely(codes: Iterable[str], proc: int) -> Runs:
+def likely(run: Callable[[str], object], codes: Iterable[str], proc: int) -> Runs:
     """The pages that forks of this process write to when they run these codes.
 
     Args:
+        run: executes one of them.
         codes: programs of this project's own.
         proc: descriptor of /proc.
 
     Raises:
         OSError: they cannot be told here.
     """
-    return _runs(set.union(*[_written_by(code, proc) for code in codes]))
+    return _runs(set.union(*[_written_by(run, code, proc) for code in codes]))
 
 
-def _written_by(code: str, proc: int) -> set[int]:
+def _written_by(run: Callable[[str], object], code: str, proc: int) -> set[int]:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            exec(compile(code, "<typical>", "exec"), {"__name__": "__main__"})
+            run(code)
             with open(writing, "wb") as pipe:
                 pipe.write(b"".join(b"%d\n" % address for address in _own(proc)))
         finally:

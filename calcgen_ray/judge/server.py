@@ -31,12 +31,13 @@ from calcgen_ray.judge.request import Request
 from calcgen_ray.judge.watch import ChildFaultError, ClientGoneError, Watch
 from calcgen_ray.problem import Outcome, Status
 
-GC_THRESHOLD = (20_000, 20, 50)
+GC_THRESHOLD = (200_000, 10, 10)
 """A job is short: fewer looks for cycles than Python's own (700, 10, 10)."""
 
 
 def main() -> None:
     """Answers jobs until there are no more."""
+    os.environ["SYMPY_CACHE_SIZE"] = "None"  # a job is short, and bounded caches write at each hit
     home = os.getcwd()
     outside = os.open("..", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     answers = _hide_stdout()
@@ -73,8 +74,8 @@ class Server:
         walls.clean()
         self.pages: pages.Runs = ()
         with contextlib.suppress(OSError):
+            self.pages = pages.likely(warming.run, warming.COMMONEST, walls.proc)
             pages.make_huge(walls.proc)
-            self.pages = pages.likely(warming.TYPICAL, walls.proc)
         self.watch: Watch | None = self._fork()
         self.watch.start()
 
@@ -87,10 +88,17 @@ class Server:
             return {"fault": f"{type(error).__name__}: {error}"}
 
     def renew(self) -> None:
-        """Ends the child of the last job, with all that it left behind, and forks the next."""
+        """Ends the child of the last job, with all that it left behind, and forks the next.
+
+        The next comes first, so that it gets ready meanwhile; without PID namespaces all children
+        are ended together, so that it cannot.
+        """
+        early = self._fork() if self.walls.own_pids else None
         self._end()
-        self.walls.clean()
-        self.watch = self._fork()
+        if self.walls.clean() and early:  # it is locked into the folder that was
+            early.end()
+            early = None
+        self.watch = early or self._fork()
 
     def _run(self, job: Request) -> dict[str, Any]:
         watch, limits = self.watch, job.limits

@@ -95,8 +95,11 @@ class Confinement:
         if "seccomp" not in self.off:
             seccomp.install(os.getpid())
 
-    def clean(self) -> None:
-        """Leaves the job's folder empty, whatever the job made of it."""
+    def clean(self) -> bool:
+        """Leaves the job's folder empty, whatever the job made of it.
+
+        Tells whether that took a new folder, which children forked before cannot use.
+        """
         os.chmod(self.folder, 0o700)
         for name in os.listdir(self.folder):
             _remove(os.path.join(self.folder, name))
@@ -104,6 +107,8 @@ class Confinement:
             mounts.unmount_folder()
             mounts.mount_folder()
             self._renew_rules()
+            return True
+        return False
 
     def _take_folder(self) -> None:
         self.folder = mounts.JOB
