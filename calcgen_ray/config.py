@@ -153,6 +153,9 @@ class EvaluateConfig(Section):
     temperature: Annotated[Float, Field(gt=0, le=2)] = 0.8
     top_p: Annotated[Float, Field(gt=0, le=1)] = 0.95
     max_tokens: Annotated[Int, Field(ge=1, le=2048)] = 192
+    recheck: bool = True
+    """Run each right program once more with another expression in place of the given one: what
+    writes its answer down and does not compute it is wrong. About three times the work."""
     engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
     task_problems: Annotated[Int, Field(ge=1, le=1000)] = 12
     """Problems of one Ray task; the samples depend on it, the number of workers does not count."""

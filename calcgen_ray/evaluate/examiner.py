@@ -21,6 +21,8 @@ from calcgen_ray.model.loading import load_model_tokenizer
 from calcgen_ray.model.tokenizer import encode
 from calcgen_ray.problem import Completion, Problem
 
+WRITTEN_DOWN = "right, but written down and not computed"
+
 Task = Sequence[int]
 """Places in `chosen_problems`."""
 
@@ -111,7 +113,7 @@ class Examiner:
             error=outcome.error,
             line=outcome.line,
             verdict=str(judgement.ruling.verdict),
-            reason=judgement.ruling.reason,
+            reason=WRITTEN_DOWN if judgement.computed is False else judgement.ruling.reason,
             correct=judgement.correct,
             s=alike.s,
             precision=alike.precision,
@@ -144,7 +146,7 @@ def open_examiner(
     sandbox = Sandbox(1, judge.seconds, judge.memory_mb << 20, isolation=judge.isolation)
     with (
         closing(open_engine(checkpoint, config.engine)) as engine,
-        Judge(sandbox, Verifier(1, judge.verdict_seconds)) as opened,
+        Judge(sandbox, Verifier(1, judge.verdict_seconds), recheck=config.recheck) as opened,
     ):
         yield Examiner(engine, opened, tokenizer, training, config, seed)
 

@@ -134,9 +134,15 @@ def sides(equation: str) -> tuple[str, str]:
 
 
 def occurrences(reader: Reader, given: str, verifier: Verifier) -> list[ast.expr]:
-    """The largest expressions of a program that are equal to the given one; no bare names."""
+    """The largest expressions of a program that are equal to the given one; no bare names.
+
+    None are found where the given one is in a form that is not read.
+    """
     wanted = Expected(Kind.EXPRESSION, given)
-    names = symbols(Reader(given).tree(ast.parse(given, mode="eval").body))
+    try:
+        names = symbols(Reader(given).tree(ast.parse(given, mode="eval").body))
+    except (UnreadError, SyntaxError):
+        return []
     found: list[ast.expr] = []
     asked = 0
     waiting: list[ast.AST] = [reader.module]

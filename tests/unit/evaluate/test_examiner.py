@@ -17,7 +17,7 @@ CONFIG = EvaluateConfig(problems=8, samples=2, task_problems=3, max_tokens=2000)
 
 @pytest.fixture(scope="module")
 def judge():
-    with Judge(Sandbox(1), Verifier(1)) as opened:
+    with Judge(Sandbox(1), Verifier(1), recheck=True) as opened:
         yield opened
 
 
@@ -55,6 +55,18 @@ def test_wrong_and_broken_programs_are_told_apart(judge) -> None:
     ]  # fmt: skip
     assert greedy[1].error == "ZeroDivisionError: division by zero" and greedy[1].line == 2
     assert greedy[2].reason == "no variable named result" and greedy[2].s == 0
+
+
+def test_an_answer_that_is_written_down_is_wrong(judge) -> None:
+    problem = next(p for p in chosen_problems(EvaluateConfig()) if p.family == "derivatives")
+    [name, *_] = problem.expected.given["variable"].split(",")
+    code = f"from sympy import *\n{name} = symbols('{name}')\nresult = {problem.expected.value}\n"
+    place = chosen_problems(EvaluateConfig()).index(problem)
+    asked = examiner(judge, {problem.prompt: code})
+    asked.problems = chosen_problems(EvaluateConfig())
+    [greedy, *_] = asked.examine([place])
+    assert (greedy.outcome, greedy.verdict, greedy.correct) == ("ran", "equal", False)
+    assert greedy.reason == "right, but written down and not computed"
 
 
 def test_a_copy_of_a_training_cell_is_told(judge) -> None:

@@ -113,6 +113,8 @@ SLOPE = task(
 )
 ROOTS = task("{0, 2}", Kind.SOLUTION_SET, f"{HEAD}result = solve(diff(x**3 - 3*x**2, x), x)",
              function="x**3 - 3*x**2")  # fmt: skip
+UNREAD = task("gamma(x)*polygamma(0, x)", code=f"{HEAD}result = diff(gamma(x), x)",
+              function="gamma(x)")  # fmt: skip
 FACTORS = task("(x - 1)*(x + 1)", code=f"{HEAD}result = factor(x**2 - 1)", function="x**2 - 1",
                operation="factor")  # fmt: skip
 
@@ -131,6 +133,7 @@ FACTORS = task("(x - 1)*(x + 1)", code=f"{HEAD}result = factor(x**2 - 1)", funct
         (ROOTS, f"{HEAD}f = x**2*(x - 3)\nresult = solveset(diff(f, x), x)", True),
         (ROOTS, "result = [0, 2]", False),
         (ROOTS, f"{HEAD}f = x**3 - 3*x**2\nsolve(f.diff(x))\nresult = [0, 2]", False),
+        (UNREAD, UNREAD.code, None),
         (FACTORS, FACTORS.code, True),
         (FACTORS, f"{HEAD}result = (x - 1)*(x + 1)", False),
     ],

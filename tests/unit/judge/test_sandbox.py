@@ -130,6 +130,15 @@ def test_nothing_is_left_after_300_jobs() -> None:
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
+def test_folders_too_deep_to_remove_are_gone_for_the_next_job() -> None:
+    deep = "import os\nfor _ in range(2000):\n    os.mkdir('d')\n    os.chdir('d')"
+    with Sandbox(servers=1) as sandbox:
+        for _ in range(3):
+            [left] = sandbox.run([deep])
+            [found] = sandbox.run(["import os\nopen('f', 'w').close()\nprint(os.listdir('.'))"])
+            assert left.ran and found.stdout == "['f']\n", (left, found)
+
+
 def test_server_ends_with_its_client() -> None:
     program = (
         "from calcgen_ray.judge import Sandbox\nimport os\n"
