@@ -64,6 +64,8 @@ class CorpusConfig(Section):
     """Modules whose doctest examples are read; `calculus` stands for SymPy's calculus modules."""
     folders: tuple[str, ...] = ()
     """Folders of .ipynb, .py and .md files."""
+    packages: tuple[str, ...] = ()
+    """Installed packages whose source is trained on as it stands; it is not run."""
     synthetic: SyntheticConfig = SyntheticConfig()
     valid_fraction: Annotated[Float, Field(ge=0.0, le=0.5)] = 0.1
     """Share of documents and skeletons kept for validation."""

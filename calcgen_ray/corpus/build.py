@@ -18,6 +18,8 @@ from calcgen_ray.corpus.cell import Cell, Reading
 from calcgen_ray.corpus.docstrings import CALCULUS_MODULES, read_docstrings
 from calcgen_ray.corpus.execution import Notify, Runs, run_cells
 from calcgen_ray.corpus.folder import folder_digest, read_folder
+from calcgen_ray.corpus.licences import version_of
+from calcgen_ray.corpus.packages import read_packages
 from calcgen_ray.corpus.split import group_sizes, held_out_groups
 from calcgen_ray.corpus.synthetic import make_problems
 from calcgen_ray.errors import DataError
@@ -37,6 +39,7 @@ def corpus_folder(config: Config) -> Path:
         version("sympy"),
         calcbench.SHA256,
         *(folder_digest(Path(name)) for name in config.corpus.folders),
+        *(f"{name} {version_of(name)}" for name in config.corpus.packages),
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
     return Path(config.run.storage) / "corpora" / digest
@@ -72,6 +75,8 @@ def _cells(corpus: CorpusConfig, counts: Counter[str], notify: Notify) -> list[D
     for name in corpus.docstrings:
         modules += CALCULUS_MODULES if name == "calculus" else [name]
     readings: list[Reading] = [read_docstrings(modules)] if modules else []
+    if corpus.packages:
+        readings.append(read_packages(corpus.packages))
     for number, name in enumerate(corpus.folders):
         readings.append(read_folder(Path(name).expanduser()))
         notify("read folders", number + 1, len(corpus.folders))
@@ -120,10 +125,14 @@ def keep_running(
     counts: Counter[str],
     notify: Notify = lambda *_: None,
 ) -> list[Draft]:
-    """The cells that run in the form that is trained on; the others are counted by reason."""
-    runs = run_cells([cell for cell, _ in drafts], runner, notify)
-    kept = []
-    for draft, outcome in zip(drafts, runs, strict=True):
+    """The cells that run in the form that is trained on; the others are counted by reason.
+
+    A package's pieces are kept: they are parts of files, and not meant to run alone.
+    """
+    kept = [draft for draft in drafts if draft[0].source == "package"]
+    tried = [draft for draft in drafts if draft[0].source != "package"]
+    runs = run_cells([cell for cell, _ in tried], runner, notify)
+    for draft, outcome in zip(tried, runs, strict=True):
         _count_run(draft[0], outcome, counts)
         chosen = outcome.in_order if corpus.text == "plain" else outcome.alone
         if chosen.ran:

@@ -6,7 +6,6 @@ import ast
 import builtins
 import doctest
 import importlib
-import importlib.metadata
 import inspect
 import io
 import json
@@ -19,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from calcgen_ray.corpus.cell import Cell, Reading, fault
+from calcgen_ray.corpus.licences import licence_of
 from calcgen_ray.corpus.names import names_of
 from calcgen_ray.errors import DataError
 
@@ -43,7 +43,7 @@ def read_docstrings(modules: Sequence[str]) -> Reading:
     cells: list[Cell] = []
     seen: set[str] = set()
     for module in iter_modules(modules, counts):
-        licence = _licence(module.__name__.split(".")[0])
+        licence = licence_of(module.__name__.split(".")[0])
         for name, owner in sorted(owners(module), key=lambda pair: pair[0]):
             text = inspect.getdoc(owner) or ""
             if ">>>" not in text or text in seen:
@@ -133,13 +133,3 @@ def _imports(code: str, module: ModuleType) -> str:
     needed = names_of(ast.parse(code)).needs
     found = [n for n in needed if n in vars(module) and not hasattr(builtins, n)]
     return f"from {module.__name__} import {', '.join(found)}\n" if found else ""
-
-
-def _licence(package: str) -> str:
-    try:
-        names = importlib.metadata.packages_distributions().get(package, [package])
-        metadata: Any = importlib.metadata.metadata(names[0])
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-    text = metadata.get("License-Expression") or metadata.get("License") or ""
-    return text.splitlines()[0] if text else "see the package"

@@ -1,0 +1,31 @@
+"""The licence and the version of an installed package, by the name that it is imported by."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+UNKNOWN = "unknown"
+
+
+def licence_of(package: str) -> str:
+    """The first line of what its metadata says of its licence; "unknown" where it is no package."""
+    try:
+        metadata: Any = importlib.metadata.metadata(distribution_of(package))
+    except importlib.metadata.PackageNotFoundError:
+        return UNKNOWN
+    text = metadata.get("License-Expression") or metadata.get("License") or ""
+    return text.splitlines()[0] if text else "see the package"
+
+
+def version_of(package: str) -> str:
+    """Its version; "unknown" where it is no package."""
+    try:
+        return importlib.metadata.version(distribution_of(package))
+    except importlib.metadata.PackageNotFoundError:
+        return UNKNOWN
+
+
+def distribution_of(package: str) -> str:
+    """What it is installed as: `PIL` comes with pillow."""
+    return importlib.metadata.packages_distributions().get(package, [package])[0]

@@ -1,0 +1,97 @@
+"""Source of packages in pieces, from a small package made here and from SymPy itself."""
+
+import ast
+import sys
+
+import pytest
+
+from calcgen_ray.config import Config
+from calcgen_ray.corpus import calcbench, store
+from calcgen_ray.corpus.build import build, corpus_folder
+from calcgen_ray.corpus.packages import PIECE_CHARS, read_packages
+from calcgen_ray.errors import DataError
+
+
+def function(name: str, indent: str = "", above: str = "") -> str:
+    lines = [*above.splitlines(), f"def {name}(self):"]
+    lines += [f"    {name}{i} = {i}  # padding, so that the body is long" for i in range(20)]
+    return "".join(f"{indent}{line}\n" for line in lines)
+
+
+CORE = f'''"""A module."""
+
+import math
+
+{function("first")}
+{function("second", above="@property")}
+class A:
+    """A class."""
+
+{function("one", "    ")}
+{function("two", "    ", "@staticmethod")}'''
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    home = tmp_path / "tinysource"
+    (home / "tests").mkdir(parents=True)
+    (home / "__init__.py").write_text("from .core import first\n")
+    (home / "empty.py").write_text("")
+    (home / "core.py").write_text(CORE)
+    (home / "table.py").write_text(f"T = [{'1, ' * 10_000}]\n")
+    (home / "broken.py").write_text("def f(:\n")
+    (home / "tests/test_core.py").write_text("never = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield home.name
+    sys.modules.pop(home.name, None)
+
+
+def test_pieces_are_whole_statements_and_lose_nothing(package):
+    reading = read_packages([package])
+    core = [cell for cell in reading.cells if cell.document == "tinysource.core"]
+    assert [c.index for c in core] == list(range(len(core))) and len(core) == 4
+    kept = "".join("".join(c.plain.split()) for c in core)
+    assert kept == "".join(CORE.split())
+    assert core[1].plain.startswith("@property\ndef second")
+    assert all(len(c.plain) < PIECE_CHARS + 1200 for c in core)
+    for cell in core[:2]:
+        ast.parse(cell.plain)
+
+
+def test_what_is_left_out_is_counted_and_nothing_is_imported(package):
+    reading = read_packages([package, package])
+    assert reading.documents == 2
+    assert reading.counts == {
+        "package: file cannot be read": 1,
+        "package: a table, or another huge statement": 1,
+    }
+    assert all("never" not in cell.plain for cell in reading.cells)
+    assert package not in sys.modules
+
+
+def test_calcbench_docstrings_of_sympy_are_not_in_it():
+    reading = read_packages(["sympy"])
+    assert reading.counts["package: docstring kept for calcbench"] == len(calcbench.documents())
+    assert {cell.licence for cell in reading.cells} == {"BSD"}
+    diff = [c.plain for c in reading.cells if "def diff(f, *symbols, **kwargs):" in c.plain]
+    assert len(diff) == 1
+
+
+@pytest.mark.parametrize("name", ["nosuchpackage", "bisect", "a.b", ""])
+def test_other_names_are_refused(name):
+    with pytest.raises(DataError, match=r"corpus.packages: .* is no installed package"):
+        read_packages([name])
+
+
+def test_a_corpus_holds_packages_as_they_stand(package, tmp_path):
+    config = Config.model_validate(
+        {
+            "run": {"storage": str(tmp_path / "runs")},
+            "corpus": {"docstrings": (), "packages": (package,), "synthetic": {"count": 0}},
+        }
+    )
+    records = store.read(build(config))
+    assert {r.source for r in records} == {"package"}
+    assert {r.split for r in records} == {"train", "valid"}
+    none = config.model_copy(update={"corpus": config.corpus.model_copy(update={"packages": ()})})
+    assert corpus_folder(none) != corpus_folder(config)
