@@ -67,6 +67,9 @@ class CorpusConfig(Section):
     packages: tuple[str, ...] = ()
     """Installed packages whose source is trained on as it stands; it is not run."""
     synthetic: SyntheticConfig = SyntheticConfig()
+    drills: Annotated[Int, Field(ge=0, le=10**7)] = 0
+    """Short texts that carry an expression into code, shaped as the synthetic problems' are. They
+    are made, and not run."""
     valid_fraction: Annotated[Float, Field(ge=0.0, le=0.5)] = 0.1
     """Share of documents and skeletons kept for validation."""
     hold_out: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from calcgen_ray.config import Config, CorpusConfig
 from calcgen_ray.corpus import calcbench, duplicates, store
 from calcgen_ray.corpus.cell import Cell, Reading
 from calcgen_ray.corpus.docstrings import CALCULUS_MODULES, read_docstrings
+from calcgen_ray.corpus.drills import make_drills
 from calcgen_ray.corpus.execution import Notify, Runs, run_cells
 from calcgen_ray.corpus.folder import folder_digest, read_folder
 from calcgen_ray.corpus.licences import version_of
@@ -27,6 +28,10 @@ from calcgen_ray.judge import Runner, Sandbox
 from calcgen_ray.model.loading import load_model_tokenizer
 from calcgen_ray.model.tokenizer import encode_all
 from calcgen_ray.problem import Problem
+
+LICENCE = "Apache-2.0"
+MADE = ("synthetic", "drill")
+NOT_RUN = ("package", "drill")
 
 
 def corpus_folder(config: Config) -> Path:
@@ -58,6 +63,7 @@ def build(config: Config, notify: Notify = lambda *_: None) -> Path:
     counts: Counter[str] = Counter()
     drafts = _cells(config.corpus, counts, notify)
     drafts += _synthetic(config, processes, notify)
+    drafts += _drills(config, processes, notify)
     if config.corpus.run_cells:
         seconds, judge = config.corpus.cell_seconds, config.judge
         memory = judge.memory_mb << 20
@@ -104,6 +110,17 @@ def _synthetic(config: Config, processes: int, notify: Notify) -> list[Draft]:
     return drafts
 
 
+def _drills(config: Config, processes: int, notify: Notify) -> list[Draft]:
+    wanted = config.corpus.drills
+    drafts: list[Draft] = []
+    for drill in make_drills(wanted, config.corpus.synthetic, config.run.seed, processes):
+        cell = Cell("drill", "drill", len(drafts), drill.code, drill.text,
+                    statement=drill.statement, licence=LICENCE, group=drill.skeleton)  # fmt: skip
+        drafts.append((cell, None))
+        notify("make drills", len(drafts), wanted)
+    return drafts
+
+
 def _as_cell(problem: Problem, index: int) -> Cell:
     return Cell(
         source="synthetic",
@@ -113,7 +130,7 @@ def _as_cell(problem: Problem, index: int) -> Cell:
         code=problem.code,
         expected=json.dumps(asdict(problem.expected), sort_keys=True),
         statement=problem.statement,
-        licence="Apache-2.0",
+        licence=LICENCE,
         group=problem.skeleton,
     )
 
@@ -127,10 +144,11 @@ def keep_running(
 ) -> list[Draft]:
     """The cells that run in the form that is trained on; the others are counted by reason.
 
-    A package's pieces are kept: they are parts of files, and not meant to run alone.
+    Parts of a package's files are not meant to run alone, and drills are right by their making:
+    they are kept as they are.
     """
-    kept = [draft for draft in drafts if draft[0].source == "package"]
-    tried = [draft for draft in drafts if draft[0].source != "package"]
+    kept = [draft for draft in drafts if draft[0].source in NOT_RUN]
+    tried = [draft for draft in drafts if draft[0].source not in NOT_RUN]
     runs = run_cells([cell for cell, _ in tried], runner, notify)
     for draft, outcome in zip(tried, runs, strict=True):
         _count_run(draft[0], outcome, counts)
@@ -155,7 +173,7 @@ def drop_duplicates(
 ) -> list[Draft]:
     """Without exact copies, nor near ones among cells that people wrote.
 
-    Near copies of synthetic problems stay: wordings and code of a family are alike by design, and
+    Near copies of problems and drills stay: wordings and code of a family are alike by design, and
     the split by skeleton keeps the same expression on one side.
     """
     if not corpus.dedupe:
@@ -163,8 +181,8 @@ def drop_duplicates(
     texts = [cell.statement + "\n" + cell.code for cell, _ in drafts]
     unique = [drafts[i] for i in duplicates.exact(texts)]
     counts["duplicate: exact"] += len(drafts) - len(unique)
-    written = [d for d in unique if d[1] is None]
-    made = [d for d in unique if d[1] is not None]
+    written = [d for d in unique if d[0].source not in MADE]
+    made = [d for d in unique if d[0].source in MADE]
     kept = duplicates.near([cell.plain for cell, _ in written])
     counts["duplicate: near"] += len(written) - len(kept)
     return [written[i] for i in kept] + made

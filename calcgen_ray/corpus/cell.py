@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-Source = Literal["docstring", "notebook", "script", "markdown", "package", "synthetic"]
+Source = Literal["docstring", "notebook", "script", "markdown", "package", "synthetic", "drill"]
 
 MAX_CELL_CHARS = 20_000
 

@@ -26,7 +26,7 @@ class Record:
     """One cell of the corpus. Empty strings stand for what its source does not have."""
 
     id: str
-    source: str  # docstring, notebook, script, markdown, package, synthetic
+    source: str  # docstring, notebook, script, markdown, package, synthetic, drill
     document: str  # file within its folder, name of the docstring's object, family
     group: str  # what is kept on one side of the split
     index: int  # place within the document

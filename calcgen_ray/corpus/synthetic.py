@@ -36,7 +36,7 @@ def make_problems(config: SyntheticConfig, seed: int, processes: int) -> Iterato
             yield from problems
 
 
-def _shape(config: SyntheticConfig) -> Shape:
+def shape_of(config: SyntheticConfig) -> Shape:
     return Shape(
         operators={
             "easy": config.easy_operators,
@@ -60,7 +60,7 @@ def _orders(config: SyntheticConfig) -> list[Order]:
 
 
 def _make(orders: list[Order], seed: int, config: SyntheticConfig) -> list[Problem]:
-    shape = _shape(config)
+    shape = shape_of(config)
     return [draw_problem(order, seed, shape) for order in orders]
 
 

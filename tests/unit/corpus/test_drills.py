@@ -1,0 +1,67 @@
+"""Drills: their code gives the expression of their comment, the same on every machine."""
+
+import contextlib
+import io
+
+import numpy as np
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calcgen_ray.config import Config, SyntheticConfig
+from calcgen_ray.corpus import store
+from calcgen_ray.corpus.build import build
+from calcgen_ray.corpus.drills import CHUNK, make_drill, make_drills
+from calcgen_ray.corpus.families.reserved import is_reserved
+from calcgen_ray.corpus.families.skeletons import skeleton
+from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.synthetic import shape_of
+
+
+def run(code: str) -> dict[str, object]:
+    namespace: dict[str, object] = {}
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
+        exec(code, namespace)
+    return namespace
+
+
+@given(st.integers(0, 10**6))
+@settings(max_examples=150, deadline=None)
+def test_the_code_gives_the_expression(index: int) -> None:
+    drill = make_drill(5, index, Shape())
+    result = run(drill.code)["result"]
+    assert not is_reserved(drill.skeleton)
+    if isinstance(result, sympy.Basic):
+        assert skeleton(result) == drill.skeleton
+        shown = drill.statement.replace("^", "**").replace("ln(", "log(")
+        [name] = map(str, result.free_symbols)
+        for head in (f"f({name}) = ", "y = ", f"Let f({name}) = ", "The function ", "Define "):
+            shown = shown.removeprefix(head)
+        if "the " not in shown and shown[0] in "(-0123456789" and not shown.endswith("code."):
+            text = shown.removesuffix(".").removesuffix(f", a function of {name}")
+            assert sympy.sympify(text) == result
+    else:
+        assert np.shape(result) in {(5,), (50,), (100,), (200,)}
+
+
+def test_how_they_are_made_changes_nothing() -> None:
+    count = CHUNK + 3
+    spread = list(make_drills(count, SyntheticConfig(), 3, 2))
+    assert spread == [make_drill(3, index, shape_of(SyntheticConfig())) for index in range(count)]
+    assert len({drill.text for drill in spread}) > 0.9 * count
+    assert list(make_drills(0, SyntheticConfig(), 3, 2)) == []
+    assert make_drill(4, 0, Shape()) != spread[0]
+
+
+def test_a_corpus_holds_drills_split_by_expression(tmp_path) -> None:
+    config = Config.model_validate(
+        {
+            "run": {"storage": str(tmp_path)},
+            "corpus": {"docstrings": (), "drills": 300, "synthetic": {"count": 0}},
+        }
+    )
+    folder = build(config)
+    train, valid = (store.read(folder, split) for split in ("train", "valid"))
+    assert {r.source for r in train + valid} == {"drill"} and len(train + valid) > 250
+    assert not {r.group for r in train} & {r.group for r in valid}
+    assert all(r.text.startswith("# ") and r.statement in r.text for r in train)
