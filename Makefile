@@ -1,13 +1,14 @@
 # make demo        the main job, then an endpoint until Ctrl-C  (ONCE=1: stop after one completion)
 # make test        lint, types, all tests
 # make soak        tests that take long: ten thousand verdicts
+# make base        the base model anew, hours; goes on where it was interrupted
 # make venv        just the environment
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test soak lint types clean
+.PHONY: venv demo test soak base lint types clean
 
 venv: $(STAMP)
 
@@ -25,6 +26,9 @@ test: lint types
 
 soak: venv
 	$(BIN)/pytest -m soak -s
+
+base: venv
+	$(BIN)/calcgen pretrain base --out calcgen_ray/model/embedded
 
 lint: venv
 	$(BIN)/ruff check .

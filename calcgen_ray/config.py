@@ -40,6 +40,8 @@ class RunConfig(Section):
 class SyntheticConfig(Section):
     count: Annotated[Int, Field(ge=0, le=10**7)] = 1500
     """Problems to make; 0 switches the source off."""
+    wordings: Annotated[Int, Field(ge=1, le=1000)] = 1
+    """Statements of each problem: its code is trained on under so many."""
     families: tuple[str, ...] = ()
     """Empty means all of them."""
     easy_operators: tuple[Positive, Positive] = (1, 2)
@@ -66,6 +68,8 @@ class CorpusConfig(Section):
     """Folders of .ipynb, .py and .md files."""
     packages: tuple[str, ...] = ()
     """Installed packages whose source is trained on as it stands; it is not run."""
+    package_pieces: Annotated[Int, Field(ge=0, le=10**7)] = 0
+    """Pieces of some 1,200 characters that are taken of them, evenly; 0 means all."""
     synthetic: SyntheticConfig = SyntheticConfig()
     drills: Annotated[Int, Field(ge=0, le=10**7)] = 0
     """Short texts that carry an expression into code, shaped as the synthetic problems' are. They
@@ -92,6 +96,9 @@ class TrainConfig(Section):
     batching: Literal["packed", "padded", "windows"] = "packed"
     """packed: whole cells, several a block, no attention across them. padded: a cell a row.
     windows: random windows over all cells joined, as in the article."""
+    statement_share: Fraction = 1.0
+    """Share of the cells whose statement in words is scored too; of the others only the code is.
+    With packed and padded batches."""
     block_size: Annotated[Int, Field(ge=8, le=2048)] = 256
     """Tokens of a row (T)."""
     batch_size: Annotated[Int, Field(ge=1, le=65_536)] = 16
@@ -108,10 +115,38 @@ class TrainConfig(Section):
     """Optimizer steps between two checkpoints; each epoch ends with one besides."""
     keep_checkpoints: Annotated[Int, Field(ge=1, le=1000)] = 2
     """Newest checkpoints that are kept, the best one besides."""
+    eval_steps: Positive | None = None
+    """Score the validation cells each so many steps too; an epoch ends with it in any case."""
+    patience: Positive | None = None
+    """Stop when the validation loss has not fallen by `min_gain` for so many scorings; null: go on
+    to the end."""
+    min_gain: Annotated[Float, Field(ge=0, le=1)] = 0.001
+    """Nats a token that count as a gain."""
     valid_cells: Annotated[Int, Field(ge=1)] = 400
     """Validation cells that are scored at each epoch."""
     log_steps: Positive = 25
     """A line of progress each so many steps."""
+
+
+class ArchitectureConfig(Section):
+    """What `calcgen pretrain` makes: CodeGen's architecture, and a tokenizer for it."""
+
+    vocab_size: Annotated[Int, Field(ge=300, le=65_536)] = 4096
+    layers: Annotated[Int, Field(ge=1, le=64)] = 4
+    width: Annotated[Int, Field(ge=32, le=8192)] = 256
+    heads: Annotated[Int, Field(ge=4, le=128)] = 4
+    positions: Annotated[Int, Field(ge=64, le=8192)] = 1024
+    """Most tokens that it reads."""
+    tokenizer_cells: Positive = 60_000
+    """Training cells that the tokenizer is made from, spread evenly."""
+
+    @model_validator(mode="after")
+    def _divides(self) -> ArchitectureConfig:
+        if self.heads % 4:
+            raise ValueError(f"heads: {self.heads} is no multiple of 4, as CodeGen's layout needs")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"width: {self.width} is no multiple of {2 * self.heads} (2 x heads)")
+        return self
 
 
 class OptimConfig(Section):
@@ -212,10 +247,11 @@ class Config(Section):
     base: str | None = None
     """Preset or file that this one starts from."""
     model: Annotated[str, Field(min_length=1)] = "embedded"
-    """A folder, a hub id, or `embedded`."""
+    """A folder, a hub id, `embedded`, or `embedded-random`."""
     revision: str | None = None
     run: RunConfig = RunConfig()
     corpus: CorpusConfig = CorpusConfig()
+    architecture: ArchitectureConfig = ArchitectureConfig()
     train: TrainConfig = TrainConfig()
     optim: OptimConfig = OptimConfig()
     workers: WorkersConfig = WorkersConfig()
@@ -252,4 +288,4 @@ class Config(Section):
     @property
     def training_digest(self) -> str:
         """Digest of everything that the weights depend on."""
-        return self.digest("model", "revision", "corpus", "train", "optim")
+        return self.digest("model", "revision", "corpus", "architecture", "train", "optim")

@@ -39,11 +39,13 @@ Source = Annotated[str, typer.Option("--from", help="A run, a folder, or an endp
 Model = Annotated[str | None, typer.Option("--model", help="A folder, a hub id, or `embedded`.")]
 
 
-def load(source: str, overrides: list[str] | None, model: str | None = None) -> Config:
+def load(
+    source: str, overrides: list[str] | None, model: str | None = None, default: str = "embedded"
+) -> Config:
     """The configuration; `calcgen train optim.lr=1e-3` means the default preset."""
     values = list(overrides or [])
     if "=" in source and not Path(source).exists():
-        source, values = "embedded", [source, *values]
+        source, values = default, [source, *values]
     if model is not None:
         values.append(f"model={model}")
     return settings.load(source, values)
@@ -82,6 +84,25 @@ def train(
     if dry_run:
         return views.show_plan(screen, resolved)
     jobs.train(screen, resolved, json=json)
+
+
+@app.command()
+def pretrain(
+    config: ConfigArg = "base",
+    overrides: Overrides = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to put the base when it is made.")
+    ] = None,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Make a base from random weights: tokenizer, training with Ray Train, model card."""
+    from calcgen_ray.cli import jobs
+
+    resolved = load(config, overrides, default="base")
+    if dry_run:
+        return views.show_plan(screen, resolved)
+    jobs.pretrain(screen, resolved, out, json=json)
 
 
 @app.command()

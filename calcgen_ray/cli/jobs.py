@@ -56,6 +56,24 @@ def train(screen: Screen, config: Config, *, json: bool) -> None:
             screen.json({"run": config.run_name, **pipeline.describe_training(result)})
 
 
+def pretrain(screen: Screen, config: Config, out: Path | None, *, json: bool) -> None:
+    from calcgen_ray import pretraining
+
+    folder = pipeline.run_folder(config)
+    with screen.quiet(folder / LOG):
+        try:
+            with screen.progress():
+                listeners = _listeners(screen, config)
+                recipe = pretraining.pretrain(config, folder, listeners.stage, listeners.train)
+        finally:
+            cluster.disconnect()
+        if out is not None:
+            pretraining.ship(folder / pretraining.BASE, out)
+        screen.say(f"base: {out or folder / pretraining.BASE}, {recipe['tokens']:,} tokens seen")
+        if json:
+            screen.json(recipe)
+
+
 def tune(screen: Screen, config: Config, *, json: bool) -> None:
     from calcgen_ray.tune import table
     from calcgen_ray.tune.driver import tune as search

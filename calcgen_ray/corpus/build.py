@@ -21,7 +21,7 @@ from calcgen_ray.corpus.execution import Notify, Runs, run_cells
 from calcgen_ray.corpus.folder import folder_digest, read_folder
 from calcgen_ray.corpus.licences import version_of
 from calcgen_ray.corpus.packages import read_packages
-from calcgen_ray.corpus.split import group_sizes, held_out_groups
+from calcgen_ray.corpus.split import group_sizes, held_out_groups, place
 from calcgen_ray.corpus.synthetic import make_problems
 from calcgen_ray.errors import DataError
 from calcgen_ray.judge import Runner, Sandbox
@@ -62,7 +62,7 @@ def build(config: Config, notify: Notify = lambda *_: None) -> Path:
     processes = config.corpus.processes or runtime.cpu_count()
     counts: Counter[str] = Counter()
     drafts = _cells(config.corpus, counts, notify)
-    drafts += _synthetic(config, processes, notify)
+    drafts += _synthetic(config, processes, counts, notify)
     drafts += _drills(config, processes, notify)
     if config.corpus.run_cells:
         seconds, judge = config.corpus.cell_seconds, config.judge
@@ -82,7 +82,7 @@ def _cells(corpus: CorpusConfig, counts: Counter[str], notify: Notify) -> list[D
         modules += CALCULUS_MODULES if name == "calculus" else [name]
     readings: list[Reading] = [read_docstrings(modules)] if modules else []
     if corpus.packages:
-        readings.append(read_packages(corpus.packages))
+        readings.append(_packages(corpus))
     for number, name in enumerate(corpus.folders):
         readings.append(read_folder(Path(name).expanduser()))
         notify("read folders", number + 1, len(corpus.folders))
@@ -96,17 +96,30 @@ def _cells(corpus: CorpusConfig, counts: Counter[str], notify: Notify) -> list[D
     return [(cell, None) for cell in kept]
 
 
+def _packages(corpus: CorpusConfig) -> Reading:
+    """Of all pieces as many as are wanted, the same ones on every machine."""
+    reading = read_packages(corpus.packages, corpus.valid_fraction)
+    ranked = sorted(reading.cells, key=lambda cell: place(f"{cell.document}/{cell.index}"))
+    kept = ranked[: corpus.package_pieces or None]
+    counts = Counter({"package: more pieces than wanted": len(ranked) - len(kept)})
+    return Reading(kept, reading.documents, reading.counts + counts)
+
+
 Draft = tuple[Cell, Problem | None]
 
 
-def _synthetic(config: Config, processes: int, notify: Notify) -> list[Draft]:
+def _synthetic(config: Config, processes: int, counts: Counter[str], notify: Notify) -> list[Draft]:
     wanted = config.corpus.synthetic
     if not wanted.count:
         return []
     drafts: list[Draft] = []
-    for problem in make_problems(wanted, config.run.seed, processes):
-        drafts.append((_as_cell(problem, len(drafts)), problem))
-        notify("make problems", len(drafts), wanted.count)
+    total = wanted.count * wanted.wordings
+    for made, problem in enumerate(make_problems(wanted, config.run.seed, processes), 1):
+        notify("make problems", made, total)
+        if problem.skeleton in calcbench.skeletons():
+            counts["synthetic: kept for calcbench"] += 1
+        else:
+            drafts.append((_as_cell(problem, len(drafts)), problem))
     return drafts
 
 

@@ -1,7 +1,8 @@
 """Source code of installed packages, as text to learn Python from. It is read and never run.
 
 A file is cut between statements, at the top or within a class, into pieces of about `PIECE_CHARS`
-characters. Tests, tables, and the docstrings that calcbench asks about are left out.
+characters. Tests, tables, and the docstrings that calcbench asks about or that corpora validate on
+are left out.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from pathlib import Path
 
 from calcgen_ray.corpus import calcbench
 from calcgen_ray.corpus.cell import MAX_CELL_CHARS, Cell, Reading
+from calcgen_ray.corpus.docstrings import CALCULUS_MODULES
 from calcgen_ray.corpus.licences import licence_of
 from calcgen_ray.corpus.scripts import decode
+from calcgen_ray.corpus.split import place
 from calcgen_ray.errors import DataError
 
 PIECE_CHARS = 1200
@@ -23,8 +26,12 @@ LEFT_OUT = frozenset({"tests", "test", "testing", "benchmarks", "_vendor", "vend
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def read_packages(names: Sequence[str]) -> Reading:
+def read_packages(names: Sequence[str], fraction: float = 0.0) -> Reading:
     """The pieces of every Python file of these packages; a file is a document.
+
+    Args:
+        fraction: docstrings of SymPy's calculus modules whose place is below it are cut out, since
+            corpora of docstrings validate on them (split.py).
 
     Raises:
         DataError: a package that is not installed, or is no folder of Python files.
@@ -37,7 +44,7 @@ def read_packages(names: Sequence[str]) -> Reading:
             document = ".".join(path.relative_to(root.parent).with_suffix("").parts)
             document = document.removesuffix(".__init__")
             if not LEFT_OUT.intersection(path.relative_to(root).parts):
-                cells += _cells(path, document, licence, counts)
+                cells += _cells(path, document, licence, fraction, counts)
     return Reading(cells, len({cell.document for cell in cells}), counts)
 
 
@@ -57,7 +64,9 @@ def package_folder(name: str) -> Path:
     return Path(next(iter(places)))
 
 
-def _cells(path: Path, document: str, licence: str, counts: Counter[str]) -> Iterator[Cell]:
+def _cells(
+    path: Path, document: str, licence: str, fraction: float, counts: Counter[str]
+) -> Iterator[Cell]:
     try:
         text = decode(path.read_bytes())
         tree = ast.parse(text)
@@ -65,9 +74,9 @@ def _cells(path: Path, document: str, licence: str, counts: Counter[str]) -> Ite
         counts["package: file cannot be read"] += 1
         return
     lines = text.splitlines(keepends=True)
-    for start, end in _asked_about(tree, document):
+    for start, end, why in _kept_back(tree, document, fraction):
         lines[start:end] = [""] * (end - start)
-        counts["package: docstring kept for calcbench"] += 1
+        counts[f"package: docstring kept for {why}"] += 1
     for number, piece in enumerate(pieces(lines, tree)):
         if len(piece) > MAX_CELL_CHARS:
             counts["package: a table, or another huge statement"] += 1
@@ -107,12 +116,34 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(one.lineno for one in decorators)]) - 1
 
 
-def _asked_about(tree: ast.Module, document: str) -> Iterator[tuple[int, int]]:
-    """The lines of the docstrings that calcbench's problems were taken from."""
-    for name, node in _documented(tree, document):
-        if name in calcbench.documents() and ast.get_docstring(node) is not None:
+def _kept_back(tree: ast.Module, document: str, fraction: float) -> Iterator[tuple[int, int, str]]:
+    """The lines of the docstrings that calcbench asks about or corpora validate on, and for what.
+
+    Others with the same text in that file go with them; and where a method only inherits its text,
+    those of all methods of its name do.
+    """
+    found = [(name, node, ast.get_docstring(node)) for name, node in _documented(tree, document)]
+    reasons = {
+        text or _last(name): reason
+        for name, _, text in found
+        if (reason := _reason(name, fraction))
+    }
+    for name, node, text in found:
+        why = reasons.get(text or "") or reasons.get(_last(name))
+        if text is not None and why:
             first = node.body[0]
-            yield first.lineno - 1, first.end_lineno or first.lineno
+            yield first.lineno - 1, first.end_lineno or first.lineno, why
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _reason(name: str, fraction: float) -> str:
+    if name in calcbench.documents():
+        return "calcbench"
+    validates = name.startswith(CALCULUS_MODULES) and place(name) < fraction
+    return "validation" if validates else ""
 
 
 def _documented(tree: ast.Module, name: str) -> Iterator[tuple[str, ast.Module | Definition]]:

@@ -10,6 +10,7 @@ import random
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 Row = tuple[int, ...]
 """Indexes of the cells of a row, in order."""
@@ -64,10 +65,17 @@ class Plan:
         An epoch's steps differ by one row at most: a nearly empty last one would be all noise.
         """
         epoch, place = divmod(step, self.steps_per_epoch)
-        order = list(range(len(self.rows)))
-        random.Random(f"epoch/{self.seed}/{epoch}").shuffle(order)
+        order = epoch_order(len(self.rows), self.seed, epoch)
         first, last = (len(order) * p // self.steps_per_epoch for p in (place, place + 1))
         return [self.rows[i] for i in order[first:last]]
+
+
+@lru_cache(maxsize=2)  # shuffling 100,000 rows takes as long as a fifth of a small step
+def epoch_order(count: int, seed: int, epoch: int) -> tuple[int, ...]:
+    """The order of `count` rows in that epoch, from 0."""
+    order = list(range(count))
+    random.Random(f"epoch/{seed}/{epoch}").shuffle(order)
+    return tuple(order)
 
 
 def share(rows: Sequence[Row], rank: int, world_size: int) -> list[Row]:

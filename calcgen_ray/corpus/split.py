@@ -13,6 +13,17 @@ from collections.abc import Mapping, Sequence
 
 from calcgen_ray.errors import DataError
 
+BY_NAME = frozenset({"docstring", "package", "synthetic", "drill"})
+"""Sources of so many groups that each is put on its side by its name alone."""
+
+
+def place(group: str) -> float:
+    """Where a group lies in [0, 1): below the fraction it is held out, in every corpus alike.
+
+    So a model that was trained on one corpus has not seen what another one holds out.
+    """
+    return int.from_bytes(hashlib.sha256(f"split/{group}".encode()).digest()[:6]) / 2**48
+
 
 def held_out_groups(
     sizes: Mapping[str, Mapping[str, int]],
@@ -24,8 +35,9 @@ def held_out_groups(
 
     Args:
         sizes: for each source, the cells of each of its groups.
-        fraction: share of each source's cells to hold out; the groups are taken in an order that
-            the seed gives until the share is reached, never all of a source's.
+        fraction: share of each source to hold out. Of docstrings, packages, problems and drills the
+            groups whose place is below it; of all else, groups in an order that the seed gives
+            until that share of the cells is reached, never all of a source's.
         hold_out: patterns of groups that are held out whatever the fraction says.
 
     Raises:
@@ -39,8 +51,17 @@ def held_out_groups(
             near = ", ".join(sorted(names)[:8])
             raise DataError(f"corpus.hold_out: {pattern!r} matches no group; there are {near}, ...")
         chosen |= found
-    for groups in sizes.values():
-        chosen |= _draw(groups, fraction, seed, chosen)
+    for source, groups in sizes.items():
+        named = source in BY_NAME
+        chosen |= _below(groups, fraction) if named else _draw(groups, fraction, seed, chosen)
+    return chosen
+
+
+def _below(groups: Mapping[str, int], fraction: float) -> set[str]:
+    """By place; at least one of several groups, so that there is something to validate on."""
+    chosen = {group for group in groups if place(group) < fraction}
+    if not chosen and fraction > 0 and len(groups) > 1:
+        return {min(groups, key=place)}
     return chosen
 
 

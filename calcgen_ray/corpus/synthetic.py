@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from calcgen_ray.config import SyntheticConfig
-from calcgen_ray.corpus.families import FAMILIES, Shape, make_problem
-from calcgen_ray.errors import ConfigError, DataError
+from calcgen_ray.corpus.deadline import first_in_time
+from calcgen_ray.corpus.families import FAMILIES, Shape
+from calcgen_ray.corpus.families import make_problems as make_wordings
+from calcgen_ray.corpus.families.variety import varied
+from calcgen_ray.errors import ConfigError
 from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
 
 CHUNK = 25
 CPU_SECONDS = 5.0
-ATTEMPTS = 20
 RESERVED = 10**9
 """Indices from here on stand in for draws that took too long."""
 
@@ -23,7 +24,7 @@ Order = tuple[str, Difficulty, int]
 
 
 def make_problems(config: SyntheticConfig, seed: int, processes: int) -> Iterator[Problem]:
-    """`config.count` problems, evenly over families and difficulties.
+    """`config.count` problems, evenly over families and difficulties, in `config.wordings` each.
 
     Raises:
         ConfigError: a family that is not there.
@@ -60,35 +61,29 @@ def _orders(config: SyntheticConfig) -> list[Order]:
 
 
 def _make(orders: list[Order], seed: int, config: SyntheticConfig) -> list[Problem]:
-    shape = shape_of(config)
-    return [draw_problem(order, seed, shape) for order in orders]
+    shape, found = shape_of(config), list[Problem]()
+    for order in orders:
+        spoken = varied(FAMILIES[order[0]])
+        found += draw_problems(order, seed, shape, phrasings=spoken, wordings=config.wordings)
+    return found
 
 
-def draw_problem(
+def draw_problem(*arguments: Any, **kind: Any) -> Problem:
+    """The first wording of `draw_problems`."""
+    return draw_problems(*arguments, **kind)[0]
+
+
+def draw_problems(
     order: Order, seed: int, shape: Shape, cpu_seconds: float = CPU_SECONDS, **kind: Any
-) -> Problem:
-    """The problem of that index, or of a later one where SymPy does not come back.
+) -> list[Problem]:
+    """The problem of that index, or of a later one where SymPy does not come back, as
+    `make_problems` gives it.
 
-    Now and then a draw sends SymPy's limit or solve into minutes. The limit is on CPU time, five
-    times what the slowest of 1,350 draws took, so that load hardly changes what is made. `kind`
-    goes to `make_problem`. For the main thread of a process of its own: it takes SIGVTALRM.
+    The limit is five times what the slowest of 1,350 draws took. `kind` goes to `make_problems`.
     """
-    signal.signal(signal.SIGVTALRM, _too_slow)
     family, level, index = order
-    for attempt in range(ATTEMPTS):
-        signal.setitimer(signal.ITIMER_VIRTUAL, cpu_seconds)
-        try:
-            return make_problem(family, level, seed, index + attempt * RESERVED, shape, **kind)
-        except TooSlow:
-            continue
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    raise DataError(f"{family}, {level}, {index}: SymPy took over {cpu_seconds} s {ATTEMPTS} times")
 
+    def make(attempt: int) -> list[Problem]:
+        return make_wordings(family, level, seed, index + attempt * RESERVED, shape, **kind)
 
-class TooSlow(BaseException):  # SymPy catches Exception
-    """Raised inside a draw whose CPU time is up."""
-
-
-def _too_slow(signum: int, frame: object) -> None:
-    raise TooSlow
+    return first_in_time(make, cpu_seconds, f"{family}, {level}, {index}")

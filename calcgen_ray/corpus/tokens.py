@@ -12,6 +12,7 @@ from typing import Any
 from calcgen_ray.corpus import store
 from calcgen_ray.errors import DataError
 from calcgen_ray.model.tokenizer import PROBES, encode, encode_all
+from calcgen_ray.problem import as_prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class TokenCells:
     """Token ids of each cell of a split, end-of-text last. Ragged: N cells of any length."""
 
     cells: Any  # Arrow LargeListArray of int32
+    statements: Any  # Arrow Int32Array (N,): leading tokens that are a statement in words
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -46,12 +48,26 @@ def tokenise(folder: Path, split: store.Split, tokenizer: Any) -> TokenCells:
     Raises:
         DataError: no corpus there.
     """
-    path = folder / f"tokens-{split}-{fingerprint(tokenizer)}.arrow"
+    path = folder / f"cells-{split}-{fingerprint(tokenizer)}.arrow"
     if not path.is_file():
-        texts = [record.text for record in store.read(folder, split)]
+        records = store.read(folder, split)
+        ids = encode_all(tokenizer, [record.text for record in records])
+        prompts = encode_all(tokenizer, [_prompt(record) for record in records])
+        counts = [_common(*pair) for pair in zip(ids, prompts, strict=True)]
         end = [tokenizer.eos_token_id]
-        _write(path, [ids + end for ids in encode_all(tokenizer, texts)])
+        _write(path, [cell + end for cell in ids], counts)
     return open_tokens(path)
+
+
+def _prompt(record: store.Record) -> str:
+    prompt = as_prompt(record.statement)
+    return prompt if record.text.startswith(prompt) else ""
+
+
+def _common(one: Sequence[int], two: Sequence[int]) -> int:
+    """The number of tokens with which both begin: a merge may reach over the prompt's end."""
+    pairs = enumerate(zip(one, two, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(two)))
 
 
 def open_tokens(path: Path) -> TokenCells:
@@ -64,15 +80,17 @@ def open_tokens(path: Path) -> TokenCells:
 
     try:
         table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        return TokenCells(table.column("ids").combine_chunks())
+        columns = (table.column(name).combine_chunks() for name in ("ids", "statement"))
+        return TokenCells(*columns)
     except (OSError, pa.ArrowInvalid, KeyError):
         raise DataError(f"{path}: missing or damaged; delete it and start again") from None
 
 
-def _write(path: Path, cells: Sequence[Sequence[int]]) -> None:
+def _write(path: Path, cells: Sequence[Sequence[int]], statements: Sequence[int]) -> None:
     import pyarrow as pa
 
-    table = pa.table({"ids": pa.array(cells, pa.large_list(pa.int32()))})
+    ids = pa.array(cells, pa.large_list(pa.int32()))
+    table = pa.table({"ids": ids, "statement": pa.array(statements, pa.int32())})
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with pa.OSFile(str(draft), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table, max_chunksize=max(1, len(table)))

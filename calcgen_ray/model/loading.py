@@ -1,4 +1,4 @@
-"""A model by name: `embedded`, a folder, or a hub id."""
+"""A model by name: `embedded`, `embedded-random`, a folder, or a hub id."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from calcgen_ray.errors import CheckpointError, ModelError
 from calcgen_ray.model.tokenizer import load_tokenizer
 
 EMBEDDED = "embedded"
+EMBEDDED_RANDOM = "embedded-random"
 
 
 def embedded_folder() -> Path:
@@ -23,7 +24,8 @@ def load_model(name: str, revision: str | None = None, seed: int = 0) -> Any:
     """A causal language model in float32.
 
     Args:
-        name: `embedded` (random weights drawn from `seed`), a `save_pretrained` folder or a hub id.
+        name: `embedded` (the base that ships with the package), `embedded-random` (the same with
+            weights drawn from `seed`), a `save_pretrained` folder or a hub id.
         revision: branch, tag or commit of a hub id.
 
     Raises:
@@ -33,9 +35,9 @@ def load_model(name: str, revision: str | None = None, seed: int = 0) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
-    if name == EMBEDDED:
-        return _random(embedded_folder(), seed)
-    folder = Path(name).expanduser()
+    if name == EMBEDDED_RANDOM:
+        return random_model(embedded_folder(), seed)
+    folder = embedded_folder() if name == EMBEDDED else Path(name).expanduser()
     if folder.exists():
         check_folder(folder)
         source, hub = str(folder), {}
@@ -56,7 +58,7 @@ def load_model_tokenizer(name: str, revision: str | None = None) -> Any:
     Raises:
         ModelError: nothing of that name can be reached, or its round trip fails.
     """
-    if name == EMBEDDED:
+    if name in (EMBEDDED, EMBEDDED_RANDOM):
         return load_tokenizer(embedded_folder())
     folder = Path(name).expanduser()
     if folder.exists():
@@ -115,7 +117,8 @@ def check_safetensors(path: Path) -> None:
         raise CheckpointError(f"{path}: cut off: {size:,} of {wanted:,} bytes")
 
 
-def _random(folder: Path, seed: int) -> Any:
+def random_model(folder: Path, seed: int) -> Any:
+    """A model of a folder's config.json with weights drawn from `seed`, in float32."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 

@@ -59,6 +59,7 @@ class CellBatches:
         if not usable:
             raise DataError("no training cells; see the counts in the corpus's manifest.json")
         self._lengths = [min(n, train.block_size) for n in lengths]
+        self._unscored = unscored(cells, train.statement_share, config.run.seed)
         if self.single:
             rows: list[Row] = [(i,) for i in usable]
         else:
@@ -73,7 +74,10 @@ class CellBatches:
         return self._plan.steps_per_epoch
 
     def tokens(self, step: int) -> int:
-        return sum(self._lengths[cell] - 1 for row in self._plan.step(step) for cell in row)
+        return sum(self._scored(cell) for row in self._plan.step(step) for cell in row)
+
+    def _scored(self, cell: int) -> int:
+        return max(0, self._lengths[cell] - 1 - self._unscored[cell])
 
     def passes(self, step: int, rank: int, world_size: int) -> list[Rows]:
         mine = share(self._plan.step(step), rank, world_size)
@@ -81,13 +85,30 @@ class CellBatches:
         return [self._fill(part) for part in parts or [[()]]]
 
     def _fill(self, rows: Sequence[Row]) -> Rows:
-        return fill_rows([[self._cells[i] for i in row] for row in rows], self._block_size)
+        cells = [[self._cells[i] for i in row] for row in rows]
+        skips = [[self._unscored[i] for i in row] for row in rows]
+        return fill_rows(cells, self._block_size, skips)
 
 
-def fill_rows(rows: Sequence[Sequence[Any]], block_size: int) -> Rows:
+def unscored(cells: TokenCells, share: float, seed: int) -> list[int]:
+    """How many of each cell's first predictions are not scored: those of its statement's tokens.
+
+    Of `share` of the cells, drawn from the seed, all are.
+    """
+    rng = np.random.default_rng([seed, len(cells)])
+    hidden = rng.random(len(cells)) >= share
+    counts = np.asarray(cells.statements.to_numpy(zero_copy_only=False))
+    found: list[int] = np.where(hidden, np.maximum(counts - 1, 0), 0).tolist()
+    return found
+
+
+def fill_rows(
+    rows: Sequence[Sequence[Any]], block_size: int, skips: Sequence[Sequence[int]] | None = None
+) -> Rows:
     """Tensors of rows of cells, each a sequence of token ids: (B, T).
 
-    Cells are cut to `block_size`, rows are padded to it.
+    Cells are cut to `block_size`, rows are padded to it. `skips` says how many of each cell's first
+    predictions are not scored; none when left out.
     """
     B, T = len(rows), block_size
     input_ids = torch.zeros(B, T, dtype=torch.long)
@@ -102,7 +123,8 @@ def fill_rows(rows: Sequence[Sequence[Any]], block_size: int) -> Rows:
             input_ids[b, start:end] = ids
             position_ids[b, start:end] = torch.arange(len(ids))
             cell_ids[b, start:end] = number
-            labels[b, start : end - 1] = ids[1:]
+            skip = min(skips[b][number], len(ids)) if skips else 0
+            labels[b, start + skip : end - 1] = ids[1 + skip :]
             start = end
     return Rows(input_ids, position_ids, cell_ids, labels)
 

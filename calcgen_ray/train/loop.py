@@ -32,8 +32,8 @@ from calcgen_ray.train.schedule import learning_rate
 from calcgen_ray.train.step import train_step
 
 CHECKPOINTS = "checkpoints"
-Start = tuple[str, int, dict[str, float]]
-"""Folder of the checkpoint to go on from ("" for none), its step and its metrics."""
+Start = tuple[str, int, dict[str, float], list[float]]
+"""Folder of the checkpoint to go on from ("" for none), its step, metrics, and losses so far."""
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -45,7 +45,7 @@ class Loop:
         config: the resolved configuration.
         corpus: folder of a built corpus.
         folder: the run's folder, seen by all workers.
-        report: called by every worker after each epoch with the epoch's metrics.
+        report: called by every worker after each scoring with its metrics.
         device: where this worker's model lies.
     """
 
@@ -71,10 +71,7 @@ class Loop:
 
     def _start(self) -> None:
         train = self.config.train
-        found = checkpoints.latest(self.folder / CHECKPOINTS) if self.rank == 0 else None
-        path, self.step, self.resumed = _agree(
-            (str(found.path), found.step, dict(found.metrics)) if found else ("", 0, {})
-        )
+        path, self.step, self.resumed, self.losses = _agree(self._find_start())
         name = path or self.config.model
         self.model = load_model(name, self.config.revision, self.config.run.seed).to(self.device)
         self._limit_rows()
@@ -87,6 +84,15 @@ class Loop:
             self.module = nn.parallel.DistributedDataParallel(
                 self.lm, broadcast_buffers=False, gradient_as_bucket_view=True
             )
+
+    def _find_start(self) -> Start:
+        found = checkpoints.latest(self.folder / CHECKPOINTS) if self.rank == 0 else None
+        if found is None:
+            return "", 0, {}, []
+        entries = journal.read(self.folder / journal.JOURNAL)
+        scores = [e for e in entries if e["event"] == "eval" and e["step"] <= found.step]
+        losses = [e["valid_loss"] for e in scores if "valid_loss" in e]
+        return str(found.path), found.step, dict(found.metrics), losses
 
     def _limit_rows(self) -> None:
         longest = getattr(self.model.config, "n_positions", None)
@@ -114,17 +120,26 @@ class Loop:
             metrics = self._evaluate()
         elif "perplexity" in metrics and self.step < self.total:
             self.report(metrics)  # the report after this checkpoint may have been lost
-        while self.step < self.total:
+        train = self.config.train
+        while self.step < self.total and not self._on_plateau():
             self._one_step()
-            epoch_ends = self.step % self.batches.steps_per_epoch == 0
-            if epoch_ends or self.step == self.total:
+            places = [self.batches.steps_per_epoch, train.eval_steps or self.total]
+            if self.step == self.total or any(self.step % place == 0 for place in places):
                 metrics = self._evaluate()
                 self._save(metrics)
                 self.report(metrics)
-            elif self.step % self.config.train.checkpoint_steps == 0:
+            elif self.step % train.checkpoint_steps == 0:
                 self._save({})
         self._log({"event": "end"})
         return metrics
+
+    def _on_plateau(self) -> bool:
+        """Whether the last `patience` scorings brought no gain over the best one before them."""
+        patience = self.config.train.patience
+        if patience is None or len(self.losses) <= patience:
+            return False
+        before, last = min(self.losses[:-patience]), min(self.losses[-patience:])
+        return last > before - self.config.train.min_gain
 
     def _one_step(self) -> None:
         begin = time.perf_counter()
@@ -162,6 +177,7 @@ class Loop:
         metrics: dict[str, Any] = {"epoch": self.step / self.batches.steps_per_epoch}
         if total.tokens:
             metrics |= {"valid_loss": total.loss, "perplexity": total.perplexity}
+            self.losses.append(total.loss)
         self._log({"event": "eval", **metrics})
         return {**metrics, "step": self.step, "epochs": round(metrics["epoch"])}
 

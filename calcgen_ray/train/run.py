@@ -18,7 +18,7 @@ from calcgen_ray.train import journal
 from calcgen_ray.train.loop import CHECKPOINTS
 
 CONFIG = "config.yaml"
-_WEIGHTS = ("model", "revision", "corpus.", "train.", "optim.", "run.seed")
+_WEIGHTS = ("model", "revision", "corpus.", "architecture.", "train.", "optim.", "run.seed")
 _FREE = ("corpus.processes", "train.keep_checkpoints", "train.log_steps")
 """What a run's weights depend on, and the keys among them that may change when it goes on."""
 

@@ -13,7 +13,7 @@ LAYERS = {
     "tune": 4,
     "report": 5, "bench": 5,
     "serving": 6,
-    "pipeline": 7,
+    "pipeline": 7, "pretraining": 7,
     "cli": 8,
     "__init__": 9, "__main__": 9,
 }  # fmt: skip

@@ -55,6 +55,12 @@ def documents() -> frozenset[str]:
     return frozenset(p.phrasing.partition("/")[2] for p in load() if group_of(p) == "docstring")
 
 
+@cache
+def skeletons() -> frozenset[str]:
+    """What is asked about, with its kind: no problem or drill of a training corpus has one."""
+    return frozenset(problem.skeleton for problem in load())
+
+
 def to_line(problem: Problem) -> str:
     """A problem as one line of JSON."""
     return json.dumps(asdict(problem), ensure_ascii=False)

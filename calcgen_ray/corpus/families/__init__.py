@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
 from random import Random
 from types import MappingProxyType
+from typing import Any
 
 from calcgen_ray.corpus.families import (
     definite_integrals,
@@ -24,14 +25,13 @@ from calcgen_ray.corpus.families import (
     series,
 )
 from calcgen_ray.corpus.families.drafts import Draft, Family, Phrasings, phrase
-from calcgen_ray.corpus.families.functions import Reject
 from calcgen_ray.corpus.families.reserved import is_reserved
 from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.errors import ConfigError, DataError
 from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
 
-__all__ = ["FAMILIES", "Family", "Shape", "generate", "make_problem", "skeleton"]
+__all__ = ["FAMILIES", "Family", "Shape", "generate", "make_problem", "make_problems", "skeleton"]
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
     {
@@ -54,11 +54,27 @@ def make_problem(
     seed: int,
     index: int,
     shape: Shape = DEFAULT,
+    **kind: Any,
+) -> Problem:
+    """The problem of that key: the same on every machine, whatever was made before.
+
+    `kind` and what is raised are those of `make_problems`.
+    """
+    return make_problems(family, difficulty, seed, index, shape, **kind)[0]
+
+
+def make_problems(
+    family: str,
+    difficulty: Difficulty,
+    seed: int,
+    index: int,
+    shape: Shape = DEFAULT,
     *,
     reserved: bool = False,
     phrasings: Phrasings | None = None,
-) -> Problem:
-    """The problem of that key: the same on every machine, whatever was made before.
+    wordings: int = 1,
+) -> list[Problem]:
+    """The problem of that key in so many wordings: all are one problem with one code.
 
     Args:
         reserved: draw from the expressions that are kept for the benchmark, else from all others.
@@ -79,9 +95,20 @@ def make_problem(
             f"no {difficulty} problem of {family} in {ATTEMPTS} tries (seed {seed}, index "
             f"{index}): the shape leaves too little to draw, widen its operators or weights"
         )
-    number, statement = phrase(rng, spoken, draft.question)
+    key = f"{family}-{difficulty}-{seed}-{index}"
+    return [
+        _problem(key if number == 0 else f"{key}-{number}", family, difficulty, draft,
+                 phrase(rng, spoken, draft.question))
+        for number in range(wordings)
+    ]  # fmt: skip
+
+
+def _problem(
+    key: str, family: str, difficulty: Difficulty, draft: Draft, worded: tuple[int, str]
+) -> Problem:
+    number, statement = worded
     return Problem(
-        id=f"{family}-{difficulty}-{seed}-{index}",
+        id=key,
         family=family,
         difficulty=difficulty,
         phrasing=f"{family}/{number}",
@@ -99,7 +126,7 @@ def _draw(
     for _ in range(ATTEMPTS * (20 if reserved else 1)):
         try:
             draft = FAMILIES[family].draw(rng, level, shape)
-        except (Reject, NotImplementedError):  # SymPy has no algorithm: draw again
+        except Exception:  # a Reject, or whatever SymPy's algorithms raise, PolynomialError say
             continue
         if is_reserved(draft.skeleton) == reserved and draft.question.variant in spoken:
             return draft

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -12,7 +13,9 @@ from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.problem import Difficulty, Expected
 
 Phrasings = Mapping[str, tuple[str, ...]]
-"""Wordings by variant of the question; the fields stand in braces."""
+"""Wordings by variant of the question; the fields stand in braces, <a|b> is one of a and b."""
+
+CHOICE = re.compile(r"<([^<>]*\|[^<>]*)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +70,13 @@ def phrase(rng: Random, phrasings: Phrasings, question: Question) -> tuple[int, 
         name: field if isinstance(field, str) else words(field, notation)
         for name, field in question.fields.items()
     }
-    return start + number, phrasings[question.variant][number].format(**filled)
+    template = expand(phrasings[question.variant][number], rng)
+    return start + number, template.format(**filled)
+
+
+def expand(template: str, rng: Random) -> str:
+    """One sentence of a template: <a|b> is one of its alternatives, the innermost drawn first."""
+    while found := CHOICE.search(template):
+        chosen = rng.choice(found[1].split("|"))
+        template = template[: found.start()] + chosen + template[found.end() :]
+    return template

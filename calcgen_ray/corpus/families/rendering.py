@@ -16,7 +16,18 @@ SYMPY_NAMES = (
     "simplify", "expand", "factor", "cancel", "apart", "together",
     "sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "Abs", "pi", "E", "oo",
 )  # fmt: skip
-NAME = re.compile(rf"(?<![\w.'])({'|'.join(SYMPY_NAMES)})\b(?!=)")
+SPECIAL = {
+    "sinh": 1, "cosh": 1, "tanh": 1, "asinh": 1, "acosh": 1, "atanh": 1, "coth": 1, "acoth": 1,
+    "cot": 1, "sec": 1, "csc": 1, "acot": 1, "asec": 1, "acsc": 1, "sign": 1, "atan2": 2,
+    "gamma": 1, "loggamma": 1, "digamma": 1, "polygamma": 2, "beta": 2, "zeta": 1,
+    "factorial": 1, "erf": 1, "erfc": 1, "erfi": 1, "Si": 1, "Ci": 1, "Shi": 1, "Chi": 1,
+    "Ei": 1, "li": 1, "expint": 2, "fresnels": 1, "fresnelc": 1, "LambertW": 1,
+    "airyai": 1, "airybi": 1, "airyaiprime": 1, "airybiprime": 1, "besselj": 2, "bessely": 2,
+    "besseli": 2, "besselk": 2, "legendre": 2, "chebyshevt": 2, "hermite": 2, "Heaviside": 1,
+}  # fmt: skip
+"""SymPy's functions beyond the families' own, with their numbers of arguments."""
+IMPORTED = (*SYMPY_NAMES, *SPECIAL)
+NAME = re.compile(rf"(?<![\w.'])({'|'.join(IMPORTED)})\b(?!=)")
 NUMPY = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "E": "e", "Abs": "abs"}
 STYLES = ("names", "module")
 NOTATIONS = ("python", "maths")

@@ -123,7 +123,7 @@ def test_tokens_come_back_as_text(built):
         ids = tokens[index].tolist()
         assert ids[-1] == tokenizer.eos_token_id
         assert decode(tokenizer, ids[:-1]) == texts[index]
-    [path] = built.glob("tokens-train-*.arrow")
+    [path] = built.glob("cells-train-*.arrow")
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match="missing or damaged"):
         open_tokens(path)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from calcgen_ray.corpus.duplicates import exact, near
 from calcgen_ray.corpus.packing import Plan, pack, pad_fraction, share
-from calcgen_ray.corpus.split import group_sizes, held_out_groups
+from calcgen_ray.corpus.split import group_sizes, held_out_groups, place
 from calcgen_ray.errors import DataError
 
 lengths = st.lists(st.integers(1, 300), max_size=120)
@@ -59,6 +59,16 @@ def test_split_never_takes_all_and_reaches_its_share(sizes, fraction, seed):
     assert len(held) == len(sizes) - 1 or taken >= fraction * total
     if fraction == 0:
         assert not held
+
+
+@given(st.sets(st.text("abcdef", min_size=1), min_size=2, max_size=200), st.floats(0.01, 0.5))
+def test_problems_are_split_by_their_name_in_every_corpus(groups, fraction):
+    """What one corpus holds out, another that has more groups or another seed holds out too."""
+    some = dict.fromkeys(sorted(groups)[::2], 3)
+    few = held_out_groups({"synthetic": some}, fraction, 0)
+    many = held_out_groups({"synthetic": dict.fromkeys(groups, 1)}, fraction, 7)
+    assert {g for g in few if place(g) < fraction} <= many
+    assert many and (all(place(g) < fraction for g in many) or many == {min(groups, key=place)})
 
 
 def test_hold_out_takes_what_it_names():

@@ -26,13 +26,13 @@ def test_an_unknown_family_is_named():
 
 
 def test_a_draw_that_never_ends_is_replaced(monkeypatch):
-    def hang_at_seven(family, level, seed, index, shape):
+    def hang_at_seven(family, level, seed, index, shape, **kind):
         while index == 7:
             with contextlib.suppress(Exception):  # as SymPy does
                 sum(range(1000))
-        return make_problem(family, level, seed, index)
+        return [make_problem(family, level, seed, index)]
 
-    monkeypatch.setattr(synthetic, "make_problem", hang_at_seven)
+    monkeypatch.setattr(synthetic, "make_wordings", hang_at_seven)
     monkeypatch.setattr(synthetic, "CPU_SECONDS", 0.2)
     config = SyntheticConfig(count=9, families=("derivatives",))
     orders = [("derivatives", "easy", index) for index in (6, 7, 8)]

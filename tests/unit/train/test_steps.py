@@ -185,3 +185,57 @@ def test_windows_cross_cells_and_are_drawn_from_the_seed(tiny_config, corpus, tm
     assert whole.shape == (6, 128)
     assert torch.equal(whole[0::2], halves[0]) and torch.equal(whole[1::2], halves[1])
     assert not torch.equal(whole, torch.cat([r.input_ids for r in one.passes(4, 0, 1)]))
+
+
+def test_the_code_of_a_cell_is_scored_and_of_some_the_statement_too(tiny_config, corpus, tmp_path):
+    """By hand: the labels of a row, and the count of scored tokens that the loss is divided by."""
+    from dataclasses import replace
+
+    from calcgen_ray.corpus import store
+    from calcgen_ray.corpus.tokens import tokenise
+    from calcgen_ray.model.loading import load_model_tokenizer
+    from calcgen_ray.model.packed import IGNORE
+    from calcgen_ray.train.batches import make_batches
+
+    [record, *_] = store.read(corpus)
+    texts = ["# Say one.\nx = 1\n", "# Say two, if you can.\nx = 2\n", "x = 3\n"]
+    words = ["Say one.", "Say two, if you can.", ""]
+    cells = [
+        replace(record, id=f"s/{i}", text=t, statement=w, split="train")
+        for i, (t, w) in enumerate(zip(texts, words, strict=True))
+    ]
+    store.write(tmp_path, cells, {})
+    tokens = tokenise(tmp_path, "train", load_model_tokenizer("embedded-random"))
+    tokenizer = load_model_tokenizer("embedded-random")
+    one_each = {"train.batching": "padded", "train.batch_size": 3, "train.micro_batch_size": 3}
+    for share, hidden in ((0.0, [True, True, False]), (1.0, [False] * 3)):
+        config = settings.replace(tiny_config, {**one_each, "train.statement_share": share})
+        batches = make_batches(tokens, config)
+        [rows] = batches.passes(0, 0, 1)
+        assert int((rows.labels != IGNORE).sum()) == batches.tokens(0)
+        for ids, labels in zip(rows.input_ids.tolist(), rows.labels.tolist(), strict=True):
+            scored = tokenizer.decode([i for i in labels if i not in (IGNORE, 0)])
+            text = tokenizer.decode(ids).partition("<|endoftext|>")[0]
+            number = texts.index(text)
+            code = f"x = {number + 1}\n"
+            whole = code if hidden[number] else text
+            assert whole.endswith(scored) or scored.endswith(whole)
+            assert len(whole) - 4 <= len(scored) <= len(whole) + 1  # a first token, a newline
+            assert ("Say" in scored) == (not hidden[number] and number < 2)
+
+
+def test_a_run_ends_on_a_plateau_and_not_before(tiny_config, corpus, tmp_path):
+    changes = {"train.eval_steps": 2, "train.patience": 3, "train.epochs": 50}
+    still = settings.replace(tiny_config, {**changes, "optim.lr": 1e-9})
+    falling = settings.replace(tiny_config, {**changes, "train.epochs": 2, "optim.lr": 1e-2})
+    steps = {}
+    for name, config in (("still", still), ("falling", falling)):
+        folder = tmp_path / name
+        folder.mkdir()
+        loop = Loop(config, corpus, folder)
+        loop.run()
+        steps[name] = loop.step, loop.total
+        again = Loop(config, corpus, folder)
+        again.run()
+        assert again.step == loop.step
+    assert steps["still"][0] == 6 and steps["falling"][0] == steps["falling"][1] > 6
