@@ -13,7 +13,7 @@ from typing import Any
 
 from calcgen_ray import runtime
 from calcgen_ray.config import Config, CorpusConfig
-from calcgen_ray.corpus import calcbench, duplicates, store
+from calcgen_ray.corpus import calcbench, duplicates, overlap, store
 from calcgen_ray.corpus.cell import Cell, Reading
 from calcgen_ray.corpus.docstrings import CALCULUS_MODULES, read_docstrings
 from calcgen_ray.corpus.drills import make_drills
@@ -97,11 +97,21 @@ def _cells(corpus: CorpusConfig, counts: Counter[str], notify: Notify) -> list[D
 
 
 def _packages(corpus: CorpusConfig) -> Reading:
-    """Of all pieces as many as are wanted, the same ones on every machine."""
+    """Of the pieces that share no text with what is kept back as many as are wanted.
+
+    The same ones on every machine.
+    """
     reading = read_packages(corpus.packages, corpus.valid_fraction)
-    ranked = sorted(reading.cells, key=lambda cell: place(f"{cell.document}/{cell.index}"))
+    kept_back = overlap.kept_back(corpus.valid_fraction)
+    apart = [cell for cell in reading.cells if kept_back.isdisjoint(overlap.runs(cell.plain))]
+    ranked = sorted(apart, key=lambda cell: place(f"{cell.document}/{cell.index}"))
     kept = ranked[: corpus.package_pieces or None]
-    counts = Counter({"package: more pieces than wanted": len(ranked) - len(kept)})
+    counts = Counter(
+        {
+            "package: shares text with what is kept back": len(reading.cells) - len(apart),
+            "package: more pieces than wanted": len(apart) - len(kept),
+        }
+    )
     return Reading(kept, reading.documents, reading.counts + counts)
 
 

@@ -30,7 +30,7 @@ from calcgen_ray.corpus.families.rendering import (
     source,
     words,
 )
-from calcgen_ray.corpus.families.reserved import is_reserved
+from calcgen_ray.corpus.families.reserved import may_train
 from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.families.speech import FUNCTIONS, spoken
 from calcgen_ray.corpus.families.trees import Shape
@@ -78,7 +78,7 @@ def make_drill(seed: int, index: int, shape: Shape) -> Drill:
 
 def _unknown(drill: Drill) -> Drill:
     """The drill, or Reject for one with an expression that calcbench asks about."""
-    require(not is_reserved(drill.skeleton) and drill.skeleton not in calcbench.skeletons())
+    require(may_train(drill.skeleton) and drill.skeleton not in calcbench.skeletons())
     return drill
 
 

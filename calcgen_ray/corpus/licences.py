@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 UNKNOWN = "unknown"
@@ -28,4 +30,9 @@ def version_of(package: str) -> str:
 
 def distribution_of(package: str) -> str:
     """What it is installed as: `PIL` comes with pillow."""
-    return importlib.metadata.packages_distributions().get(package, [package])[0]
+    return _distributions().get(package, [package])[0]
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:  # half a second each time
+    return importlib.metadata.packages_distributions()

@@ -17,7 +17,13 @@ from calcgen_ray.errors import CheckpointError
 from calcgen_ray.evaluate import records
 from calcgen_ray.evaluate.records import Record
 from calcgen_ray.model.checkpoint import sha256
-from calcgen_ray.model.loading import EMBEDDED, load_model, load_model_tokenizer
+from calcgen_ray.model.loading import (
+    EMBEDDED,
+    EMBEDDED_RANDOM,
+    embedded_folder,
+    load_model,
+    load_model_tokenizer,
+)
 from calcgen_ray.registry.locate import find_checkpoint
 
 FOLDER = "evaluations"
@@ -66,7 +72,7 @@ class Subject:
 
 
 def find_subject(target: str, config: Config, corpus: Path) -> Subject:
-    """The checkpoint that `target` means: `embedded`, a run's name, a folder, or a hub id.
+    """The checkpoint that `target` means: `embedded`, `embedded-random`, a run, a folder, a hub id.
 
     Raises:
         CheckpointError: none of these.
@@ -81,6 +87,8 @@ def find_subject(target: str, config: Config, corpus: Path) -> Subject:
 
 def _find(target: str, storage: Path) -> Path:
     if target == EMBEDDED:
+        return embedded_folder()
+    if target == EMBEDDED_RANDOM:
         return _saved(target, storage)
     try:
         return find_checkpoint(target, storage)

@@ -25,7 +25,7 @@ from calcgen_ray.corpus.families import (
     series,
 )
 from calcgen_ray.corpus.families.drafts import Draft, Family, Phrasings, phrase
-from calcgen_ray.corpus.families.reserved import is_reserved
+from calcgen_ray.corpus.families.reserved import is_reserved, may_train
 from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.errors import ConfigError, DataError
@@ -128,7 +128,8 @@ def _draw(
             draft = FAMILIES[family].draw(rng, level, shape)
         except Exception:  # a Reject, or whatever SymPy's algorithms raise, PolynomialError say
             continue
-        if is_reserved(draft.skeleton) == reserved and draft.question.variant in spoken:
+        wanted = is_reserved(draft.skeleton) if reserved else may_train(draft.skeleton)
+        if wanted and draft.question.variant in spoken:
             return draft
     return None
 

@@ -1,4 +1,4 @@
-"""Which expressions are kept for the benchmark, so that no training problem ever holds one."""
+"""Which expressions are kept for measuring, so that no training problem ever holds one."""
 
 from __future__ import annotations
 
@@ -20,3 +20,21 @@ def is_reserved(skeleton: str) -> bool:
     """
     expression = skeleton.partition(": ")[2] or skeleton
     return hashlib.sha256(f"{SALT}/{expression}".encode()).digest()[0] % SHARE == 0
+
+
+COMPOSITIONS = (
+    ("sin", "log"), ("cos", "exp"), ("exp", "tan"), ("log", "cos"), ("tan", "sin"),
+    ("atan", "exp"), ("log", "atan"), ("cos", "atan"), ("exp", "asin"), ("sin", "acos"),
+)  # fmt: skip
+"""Functions directly within functions that training never shows, though it shows each alone, and
+within others: every function has one such place at least."""
+
+
+def has_kept_composition(skeleton: str) -> bool:
+    """Whether one of `COMPOSITIONS` stands in the expression, as sin(log(...))."""
+    return any(f"{outer}({inner}(" in skeleton for outer, inner in COMPOSITIONS)
+
+
+def may_train(skeleton: str) -> bool:
+    """Whether a training problem or drill may hold the expression."""
+    return not is_reserved(skeleton) and not has_kept_composition(skeleton)

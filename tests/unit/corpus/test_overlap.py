@@ -1,0 +1,50 @@
+"""Nothing that is measured on is in the base's corpus: runs of 13 tokens, expressions, places."""
+
+import pytest
+
+from calcgen_ray import settings
+from calcgen_ray.corpus import calcbench, overlap, store
+from calcgen_ray.corpus.build import build
+from calcgen_ray.corpus.families.reserved import is_reserved
+from calcgen_ray.corpus.split import place
+
+
+def test_runs_by_hand():
+    text = ">>> a = f(1)\n>>> from x import (b, c, d, e, g, h, i)\n... + 2 - 3 * x\nz\n"
+    tokens = ["a", "=", "f", "(", "1", ")", "+", "2", "-", "3", "*", "x", "z"]
+    assert len(tokens) == 13 == overlap.LENGTH
+    assert overlap.runs(text) == {tuple(tokens)}
+    assert overlap.runs("a = f(1)") == set()
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """The base's corpus as its preset makes it, with fewer problems and drills."""
+    overrides = [
+        f"run.storage={tmp_path_factory.mktemp('base')}", "corpus.packages=[sympy]",
+        "corpus.package_pieces=0", "corpus.synthetic.count=120", "corpus.drills=3000",
+    ]  # fmt: skip
+    return build(settings.load("base", overrides))
+
+
+def test_the_base_s_corpus_shares_no_text_with_what_is_measured_on(sample):
+    base, preset = settings.load("base").corpus, settings.load("embedded").corpus
+    assert base.valid_fraction >= preset.valid_fraction  # so that its rule covers the preset's
+    read = store.read(sample)
+    assert {r.source for r in read} == {"package", "drill", "synthetic"}
+    kept_back = overlap.kept_back(preset.valid_fraction)
+    assert len(kept_back) > 5000
+    asked = overlap.all_runs(p.statement for p in calcbench.load())
+    for record in read:
+        found = overlap.runs(record.text)
+        if record.source == "package":
+            assert found.isdisjoint(kept_back), record.id
+        assert overlap.runs(record.statement).isdisjoint(asked), record.statement
+
+
+def test_no_expression_of_the_benchmark_or_of_a_validation_split_is_trained_on(sample):
+    fraction = settings.load("embedded").corpus.valid_fraction
+    for record in store.read(sample, "train"):
+        assert record.group not in calcbench.skeletons()
+        assert record.source == "package" or not is_reserved(record.group)
+        assert place(record.group) >= fraction
