@@ -186,8 +186,10 @@ class JudgeConfig(Section):
 
 
 class EvaluateConfig(Section):
+    benchmark: Literal["calcbench", "generalisation"] = "calcbench"
+    """generalisation: compositions of functions that training never shows, deeper expressions."""
     problems: Annotated[Int, Field(ge=0, le=100_000)] = 0
-    """Problems of calcbench, spread evenly over its file; 0 means all of them."""
+    """Problems of the benchmark, spread evenly over its file; 0 means all of them."""
     samples: Annotated[Int, Field(ge=0, le=1000)] = 10
     """Sampled completions a problem, for pass@k; a greedy one is made besides."""
     temperature: Annotated[Float, Field(gt=0, le=2)] = 0.8

@@ -155,7 +155,7 @@ def corpus_tokenizer(
 
 @corpus_app.command("calcbench")
 def corpus_calcbench(
-    out: Annotated[Path, typer.Argument(help="The file to write, JSON lines.")],
+    out: Annotated[Path, typer.Argument(help="Folder for its two files, JSON lines.")],
 ) -> None:
     """Make the benchmark anew, to see that it is the frozen one."""
     from calcgen_ray.cli import jobs

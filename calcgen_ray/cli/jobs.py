@@ -124,22 +124,27 @@ def calcbench(screen: Screen, out: Path) -> None:
     from calcgen_ray.corpus.calcbench import SHA256
     from calcgen_ray.corpus.calcbench.build import build as make
 
-    with screen.progress():
-        digest = make(out, runtime.cpu_count(), partial(screen.advance, "make calcbench"))
-    same = "the frozen benchmark" if digest == SHA256 else f"NOT the frozen one, {SHA256}"
-    screen.say(f"{out}: sha256 {digest}, {same}")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, frozen in SHA256.items():
+        path = out / f"{name}.jsonl"
+        with screen.progress():
+            digest = make(name, path, runtime.cpu_count(), partial(screen.advance, f"make {name}"))
+        same = "the frozen benchmark" if digest == frozen else f"NOT the frozen one, {frozen}"
+        screen.say(f"{path}: sha256 {digest}, {same}")
 
 
 def evaluate(
     screen: Screen, config: Config, targets: list[str], corpus: Path | None, *, json: bool
 ) -> None:
     from calcgen_ray.evaluate.driver import evaluate as measure
-    from calcgen_ray.evaluate.subject import FOLDER
+    from calcgen_ray.evaluate.subject import FOLDER, find_folder
     from calcgen_ray.report.evaluation import write_report
 
     folder = Path(config.run.storage) / FOLDER
     with screen.quiet(folder / LOG):
         try:
+            for target in targets:
+                find_folder(target, Path(config.run.storage))
             with screen.progress():
                 found = measure(
                     targets, config, corpus or build(config, screen.advance), screen.advance

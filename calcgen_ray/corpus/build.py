@@ -42,7 +42,7 @@ def corpus_folder(config: Config) -> Path:
     parts = [config.corpus.model_dump_json(exclude={"processes"}), str(config.run.seed)]
     parts += [
         version("sympy"),
-        calcbench.SHA256,
+        calcbench.SHA256["calcbench"],
         *(folder_digest(Path(name)) for name in config.corpus.folders),
         *(f"{name} {version_of(name)}" for name in config.corpus.packages),
     ]

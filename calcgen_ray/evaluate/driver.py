@@ -11,9 +11,16 @@ from typing import Any
 
 from calcgen_ray import cluster
 from calcgen_ray.config import Config
+from calcgen_ray.corpus import calcbench
 from calcgen_ray.errors import CalcgenError, DataError, EvaluationError, ResourceError
 from calcgen_ray.evaluate import records
-from calcgen_ray.evaluate.examiner import Examiner, Task, open_examiner, tasks
+from calcgen_ray.evaluate.examiner import (
+    Examiner,
+    Task,
+    chosen_problems,
+    open_examiner,
+    tasks,
+)
 from calcgen_ray.evaluate.perplexity import evaluate as measure_perplexity
 from calcgen_ray.evaluate.records import Record
 from calcgen_ray.evaluate.subject import Subject, find_subject
@@ -58,10 +65,11 @@ def _measured(subject: Subject, config: Config, corpus: Path, notify: Notify) ->
     count = len(tasks(config.evaluate))
     found = [r for number in range(count) for r in records.read(subject.part(number))]
     tokenizer = load_model_tokenizer(str(subject.checkpoint))
+    depths = {p.id: calcbench.depth_of(p) for p in chosen_problems(config.evaluate)}
     summary = {
         "checkpoint": subject.name,
         "perplexity": score.perplexity,
-        **summarise(found, lambda text: encode(tokenizer, text)),
+        **summarise(found, lambda text: encode(tokenizer, text), depths),
         "isolation": config.judge.isolation,
     }
     subject.finish(found, summary)

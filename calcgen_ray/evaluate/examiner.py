@@ -28,8 +28,8 @@ Task = Sequence[int]
 
 
 def chosen_problems(config: EvaluateConfig) -> list[Problem]:
-    """The problems that are asked: all of calcbench, or as many as wanted, spread evenly."""
-    every = calcbench.load()
+    """The problems that are asked: all of the benchmark, or as many as wanted, spread evenly."""
+    every = calcbench.load(config.benchmark)
     count = min(config.problems or len(every), len(every))
     return [every[i * len(every) // count] for i in range(count)]
 

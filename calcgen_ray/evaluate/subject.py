@@ -79,13 +79,14 @@ def find_subject(target: str, config: Config, corpus: Path) -> Subject:
         ModelError: the hub cannot be reached, or does not know it.
     """
     storage = Path(config.run.storage)
-    folder = _find(target, storage)
+    folder = find_folder(target, storage)
     digest = _digest(folder, config, corpus)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", target.strip("/")).strip("-.")[-60:] or "checkpoint"
     return Subject(target, folder, storage / FOLDER / f"{stem}-{digest}")
 
 
-def _find(target: str, storage: Path) -> Path:
+def find_folder(target: str, storage: Path) -> Path:
+    """The checkpoint folder that `target` means, as `find_subject`; before a corpus is built."""
     if target == EMBEDDED:
         return embedded_folder()
     if target == EMBEDDED_RANDOM:
@@ -120,6 +121,7 @@ def _digest(checkpoint: Path, config: Config, corpus: Path) -> str:
         )
     parts = [f"{path.name} {sha256(path)}" for path in files]
     settings = config.evaluate.model_dump_json(exclude={"workers"})
-    parts += [settings, config.judge.model_dump_json(), str(config.run.seed), calcbench.SHA256,
+    benchmark = calcbench.SHA256[config.evaluate.benchmark]
+    parts += [settings, config.judge.model_dump_json(), str(config.run.seed), benchmark,
               str(store.read_manifest(corpus)["sha256"]), calcgen_ray.__version__]  # fmt: skip
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -4,7 +4,9 @@
   shown without correctness.
 - correct: share of greedy completions whose result is right. `easy`, `medium`, `hard` and
   `by_family` are over the problems in wordings that are trained on, `unseen_wording` over those
-  worded by hand, `docstring` over SymPy's own examples, `all` over all of them.
+  worded by hand, `docstring` over SymPy's own examples, `composition` and `deeper` over those of
+  the file `generalisation`, `all` over all of them; `by_depth` is over all by the depth of the
+  expression that is asked about, with the number of problems.
 - S, precision, F1: means over the greedy completions (similarity.py).
 - diversity: r = unique tokens / tokens of the greedy completions. It falls as text grows, so only
   checkpoints that answered the same problems compare.
@@ -18,7 +20,8 @@ What the sandbox itself could not run is left out of every share, and counted.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from calcgen_ray.evaluate.pass_at_k import bootstrap, pass_at_k
@@ -29,12 +32,15 @@ PASS_AT = (1, 10)
 
 
 def summarise(
-    records: Sequence[Record], tokens_of: Callable[[str], Iterable[int]]
+    records: Sequence[Record],
+    tokens_of: Callable[[str], Iterable[int]],
+    depths: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The figures of `calcgen eval --json`, perplexity and isolation apart.
 
     Args:
         tokens_of: the tokens of a text, for diversity.
+        depths: of problems' expressions, by their ids.
     """
     sound = [r for r in records if r.outcome != Status.SANDBOX]
     greedy = [r for r in sound if r.sample == GREEDY]
@@ -47,7 +53,7 @@ def summarise(
         "precision": mean([r.precision for r in greedy]),
         "F1": mean([r.f1 for r in greedy]),
         "diversity": _diversity(greedy, tokens_of),
-        "correct": correctness(greedy),
+        "correct": {**correctness(greedy), "by_depth": by_depth(greedy, depths)},
         **{f"pass_at_{k}": mean(values) for k, values in estimates.items()},
         "unknown": share(sound, lambda r: r.verdict == Verdict.UNKNOWN),
         "copied": share(sound, lambda r: r.copied),
@@ -66,7 +72,10 @@ def correctness(greedy: Sequence[Record]) -> dict[str, Any]:
         "all": right(greedy),
         **{level: right(_only(trained, level)) for level in DIFFICULTIES},
         "unseen_wording": right([r for r in greedy if r.group == "wording"]),
-        "docstring": right([r for r in greedy if r.group == "docstring"]),
+        **{
+            group: right([r for r in greedy if r.group == group])
+            for group in ("docstring", "composition", "deeper")
+        },
         "by_family": {f: right([r for r in trained if r.family == f]) for f in families},
         "by_family_and_difficulty": {
             f: {level: right(_only([r for r in trained if r.family == f], level))
@@ -74,6 +83,20 @@ def correctness(greedy: Sequence[Record]) -> dict[str, Any]:
             for f in families
         },
     }  # fmt: skip
+
+
+def by_depth(
+    greedy: Sequence[Record], depths: Mapping[str, int]
+) -> dict[str, dict[str, float | int | None]]:
+    """The share of right answers and the number of problems of each depth."""
+    found: dict[int, list[Record]] = defaultdict(list)
+    for record in greedy:
+        if record.problem in depths:
+            found[depths[record.problem]].append(record)
+    return {
+        str(depth): {"correct": right(found[depth]), "problems": len(found[depth])}
+        for depth in sorted(found)
+    }
 
 
 def right(records: Sequence[Record]) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 from calcgen_ray.evaluate.records import GREEDY, Record
 from calcgen_ray.evaluate.subject import Subject
 from calcgen_ray.problem import DIFFICULTIES
-from calcgen_ray.report.evaluation_plots import plot_families, plot_levels
+from calcgen_ray.report.evaluation_plots import plot_depths, plot_families, plot_levels
 
 Figures = Mapping[str, Any]
 
@@ -21,12 +21,16 @@ NONE = "-"
 
 
 def write_report(folder: Path, found: Sequence[tuple[Subject, Figures]]) -> Path:
-    """Writes report.md, summary.json and two plots into a folder of these checkpoints' own."""
+    """Writes report.md, summary.json and three plots into a folder of these checkpoints' own."""
     names = " ".join(subject.home.name for subject, _ in found)
     home = folder / f"report-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
     home.mkdir(parents=True, exist_ok=True)
     checkpoints = [figures for _, figures in found]
-    plots = [plot_families(home, checkpoints), plot_levels(home, checkpoints)]
+    plots = [
+        plot_families(home, checkpoints),
+        plot_levels(home, checkpoints),
+        plot_depths(home, checkpoints),
+    ]
     subject, _ = found[-1]
     text = "\n".join([*_head(checkpoints), *_pictures(plots), *_samples(subject)])
     (home / REPORT).write_text(text + "\n", "utf-8")
@@ -38,10 +42,11 @@ def side_by_side(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
     """A row a measure, a column a checkpoint. R stands beside correctness, never alone."""
     rows: list[dict[str, str]] = []
     for label, path, percent in MEASURES:
-        row = {"measure": label}
-        for name, figures in zip(column_names(checkpoints), checkpoints, strict=True):
-            row[name] = _shown(figures, path, percent)
-        rows.append(row)
+        shown = [_shown(figures, path, percent) for figures in checkpoints]
+        if path[0] != "correct" or set(shown) != {NONE}:  # what was not asked has no line
+            rows.append(
+                {"measure": label, **dict(zip(column_names(checkpoints), shown, strict=True))}
+            )
     return rows
 
 
@@ -53,6 +58,8 @@ MEASURES = (
     ("  hard", ("correct", "hard"), True),
     ("  unseen wording", ("correct", "unseen_wording"), True),
     ("  SymPy's docstrings", ("correct", "docstring"), True),
+    ("  unseen compositions", ("correct", "composition"), True),
+    ("  deeper than trained", ("correct", "deeper"), True),
     ("R, runs to its end", ("R",), True),
     ("pass@1, sampled", ("pass_at_1",), True),
     ("pass@10, sampled", ("pass_at_10",), True),
@@ -129,9 +136,9 @@ def _head(checkpoints: Sequence[Figures]) -> list[str]:
     return [
         "# Evaluation",
         "",
-        "Each problem of calcbench is put as a comment; the completion is run in a sandbox and its",
-        "result compared with the expected one by mathematics. Greedy completions, except for",
-        "pass@k. Brackets hold 95 % bootstrap intervals over problems.",
+        "Each problem of the benchmark is put as a comment; the completion is run in a sandbox",
+        "and its result compared with the expected one by mathematics. Greedy completions, except",
+        "for pass@k. Brackets hold 95 % bootstrap intervals over problems.",
         "R counts what runs, right or wrong: read it beside correctness.",
         "",
         *markdown(side_by_side(checkpoints)),

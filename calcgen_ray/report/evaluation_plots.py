@@ -10,7 +10,8 @@ COLOURS = ("#9a9a9a", "#3060a8", "#d9772b", "#4c956c", "#8a5a9e", "#b8433f")
 """The first for the base, which stands first by custom."""
 
 KINDS = {"easy": "easy", "medium": "medium", "hard": "hard", "unseen_wording": "unseen wording",
-         "docstring": "SymPy's docstrings", "all": "all"}  # fmt: skip
+         "docstring": "SymPy's docstrings", "composition": "unseen compositions",
+         "deeper": "deeper than trained", "all": "all"}  # fmt: skip
 
 
 def plot_families(folder: Path, checkpoints: Sequence[Mapping[str, Any]]) -> Path:
@@ -24,9 +25,24 @@ def plot_families(folder: Path, checkpoints: Sequence[Mapping[str, Any]]) -> Pat
 
 def plot_levels(folder: Path, checkpoints: Sequence[Mapping[str, Any]]) -> Path:
     """Bars by difficulty and by group, one a checkpoint."""
-    values = [[c["correct"][kind] for kind in KINDS] for c in checkpoints]
+    asked = [k for k in KINDS if any(c["correct"].get(k) is not None for c in checkpoints)]
+    values = [[c["correct"].get(kind) for kind in asked] for c in checkpoints]
     return _bars(folder / "correct_by_kind.png", "Right answers by kind of problem",
-                 list(KINDS.values()), values, checkpoints)  # fmt: skip
+                 [KINDS[kind].replace(" ", "\n") for kind in asked],
+                 values, checkpoints)  # fmt: skip
+
+
+def plot_depths(folder: Path, checkpoints: Sequence[Mapping[str, Any]]) -> Path:
+    """Bars by the depth of the expression that is asked about, one a checkpoint."""
+    found = {int(d): n["problems"] for c in checkpoints
+             for d, n in c["correct"].get("by_depth", {}).items()}  # fmt: skip
+    depths = sorted(found)
+    values = [[c["correct"].get("by_depth", {}).get(str(d), {}).get("correct") for d in depths]
+              for c in checkpoints]  # fmt: skip
+    labels = [f"{depth}\n({found[depth]})" for depth in depths]
+    return _bars(folder / "correct_by_depth.png",
+                 "Right answers by depth of the expression (number of problems)",
+                 labels, values, checkpoints)  # fmt: skip
 
 
 def _bars(

@@ -5,6 +5,9 @@ that are trained on), `wording` (the same families in statements written by hand
 training template has) and `docstring` (SymPy's own examples with their printed results). The
 expressions of the first two are of skeletons that training never draws (families/reserved.py); the
 third's documents are left out of training corpora.
+
+A second file, `generalisation`, asks how far what was learnt reaches: compositions of functions
+that training never shows, and expressions with more operators than any of its problems has.
 """
 
 from __future__ import annotations
@@ -14,40 +17,60 @@ import json
 from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Any, Literal, get_args
+
+import sympy
 
 from calcgen_ray.errors import DataError
 from calcgen_ray.problem import Expected, Kind, Problem
 
-Group = Literal["generated", "wording", "docstring"]
-GROUPS: tuple[Group, ...] = ("generated", "wording", "docstring")
+Group = Literal["generated", "wording", "docstring", "composition", "deeper"]
+Name = Literal["calcbench", "generalisation"]
 
-FILE = "calcbench.jsonl"
-SHA256 = "66bceff9de320a06f2437aeac5cfa621bcab2e6a4d3c2d3f5ba735468fa7e5d5"
+SHA256: dict[Name, str] = {
+    "calcbench": "66bceff9de320a06f2437aeac5cfa621bcab2e6a4d3c2d3f5ba735468fa7e5d5",
+    "generalisation": "",
+}
+"""Of each file as it was frozen."""
 
 
-def load() -> tuple[Problem, ...]:
-    """All problems, in the order of the file.
+def load(name: Name = "calcbench") -> tuple[Problem, ...]:
+    """All problems of a file, in its order.
 
     Raises:
         DataError: the file is not the one that was frozen.
     """
-    return _load()
+    return _load(name)
 
 
 @cache
-def _load() -> tuple[Problem, ...]:
-    data = files(__name__).joinpath(FILE).read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256:
-        raise DataError(f"{FILE}: sha256 is {found[:12]}..., frozen as {SHA256[:12]}...: reinstall")
+def _load(name: Name) -> tuple[Problem, ...]:
+    data = files(__name__).joinpath(f"{name}.jsonl").read_bytes()
+    found, frozen = hashlib.sha256(data).hexdigest(), SHA256[name]
+    if found != frozen:
+        raise DataError(
+            f"{name}.jsonl: sha256 is {found[:12]}..., frozen as {frozen[:12]}...: reinstall"
+        )
     return tuple(from_line(line) for line in data.decode().splitlines())
 
 
 def group_of(problem: Problem) -> Group:
-    """The group that a problem of the benchmark belongs to."""
-    kind = problem.id.split("/")[1:-1][-1]
-    return "docstring" if kind == "docstring" else "wording" if kind == "wording" else "generated"
+    """The group that a problem belongs to: it stands in its id."""
+    kind = problem.id.split("/")[-2]
+    return kind if kind in get_args(Group) else "generated"  # type: ignore[return-value]
+
+
+def depth_of(problem: Problem) -> int:
+    """The depth of the expression that is asked about: 1 for x, 2 for sin(x), 3 for sin(2*x)."""
+    given = problem.expected.given
+    text = given.get("function", given.get("integrand", ""))
+    if "equation" in given:
+        text = given["equation"]
+    return _depth(sympy.sympify(text))
+
+
+def _depth(expr: Any) -> int:
+    return 1 + max((_depth(arg) for arg in expr.args), default=0)
 
 
 def documents() -> frozenset[str]:
@@ -57,7 +80,10 @@ def documents() -> frozenset[str]:
 
 @cache
 def skeletons() -> frozenset[str]:
-    """What is asked about, with its kind: no problem or drill of a training corpus has one."""
+    """What calcbench asks about, with its kind: no problem or drill of a training corpus has one.
+
+    The other file's expressions are kept out by the rules that they were drawn by.
+    """
     return frozenset(problem.skeleton for problem in load())
 
 

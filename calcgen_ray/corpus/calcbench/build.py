@@ -1,28 +1,39 @@
-"""Makes the benchmark's file anew, from seeds and from the installed SymPy."""
+"""Makes the benchmark's files anew, from seeds and from the installed SymPy."""
 
 from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from calcgen_ray.corpus.calcbench import to_line
+from calcgen_ray.corpus.calcbench import Name, to_line
 from calcgen_ray.corpus.calcbench.docstrings import from_docstrings
+from calcgen_ray.corpus.calcbench.generalisation import COMPOSED, DEEPER, compositions, deeper
 from calcgen_ray.corpus.calcbench.generated import generated, reworded
 from calcgen_ray.corpus.families import FAMILIES
-from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
+from calcgen_ray.problem import DIFFICULTIES, Problem
 
-Task = tuple[str, Difficulty | None]
-"""A family with a difficulty, or with None for its hand-written wordings; "" for docstrings."""
+Task = tuple[str, str]
+"""A family with a difficulty or a group's name; ("", "docstring") for SymPy's examples."""
+
+TASKS: dict[Name, list[Task]] = {
+    "calcbench": [
+        *((family, level) for family in FAMILIES for level in DIFFICULTIES),
+        *((family, "wording") for family in FAMILIES),
+        ("", "docstring"),
+    ],
+    "generalisation": [
+        *((family, "composition") for family in COMPOSED),
+        *((family, "deeper") for family in DEEPER),
+    ],
+}
 
 
-def build(path: Path, processes: int, progress: Callable[[int, int], None]) -> str:
-    """Writes all problems to `path`, a line each, and returns the file's sha256."""
-    tasks: list[Task] = [(f, level) for f in FAMILIES for level in DIFFICULTIES]
-    tasks += [(family, None) for family in FAMILIES]
-    tasks.append(("", None))
+def build(name: Name, path: Path, processes: int, progress: Callable[[int, int], None]) -> str:
+    """Writes all problems of a file to `path`, a line each, and returns the file's sha256."""
+    tasks = TASKS[name]
     lines: list[str] = []
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         for done, problems in enumerate(pool.map(_make, tasks), 1):
@@ -34,10 +45,10 @@ def build(path: Path, processes: int, progress: Callable[[int, int], None]) -> s
 
 
 def _make(task: Task) -> list[Problem]:
-    family, level = task
-    made: Iterator[Problem]
-    if not family:
-        made = from_docstrings()
-    else:
-        made = reworded(family) if level is None else generated(family, level)
-    return list(made)
+    family, part = task
+    if part in DIFFICULTIES:
+        return list(generated(family, part))
+    if part == "docstring":
+        return list(from_docstrings())
+    makers = {"wording": reworded, "composition": compositions, "deeper": deeper}
+    return list(makers[part](family))

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from calcgen_ray.corpus.calcbench.wordings import WORDINGS
 from calcgen_ray.corpus.families import FAMILIES, Shape
+from calcgen_ray.corpus.families.reserved import is_reserved
 from calcgen_ray.corpus.synthetic import draw_problem
 from calcgen_ray.errors import DataError
 from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
@@ -28,7 +29,7 @@ def generated(family: str, difficulty: Difficulty) -> Iterator[Problem]:
     index = count = 0
     while count < EACH:
         problem = draw_problem(
-            (family, difficulty, index), SEED, Shape(), CPU_SECONDS, reserved=True
+            (family, difficulty, index), SEED, Shape(), CPU_SECONDS, wanted=is_reserved
         )
         index += 1
         key = f"{problem.skeleton} {problem.expected.value}"
@@ -56,7 +57,7 @@ def _reworded(family: str, variant: str, template: str, number: int) -> Problem:
         try:
             return draw_problem(
                 (family, level, number), SEED + 1, Shape(), CPU_SECONDS,
-                reserved=True, phrasings={variant: (template,)},
+                wanted=is_reserved, phrasings={variant: (template,)},
             )  # fmt: skip
         except DataError:
             continue

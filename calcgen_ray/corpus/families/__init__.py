@@ -6,7 +6,7 @@ in any process, with the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from random import Random
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from calcgen_ray.corpus.families import (
     series,
 )
 from calcgen_ray.corpus.families.drafts import Draft, Family, Phrasings, phrase
-from calcgen_ray.corpus.families.reserved import is_reserved, may_train
+from calcgen_ray.corpus.families.reserved import may_train
 from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.errors import ConfigError, DataError
@@ -44,6 +44,8 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )  # fmt: skip
 ATTEMPTS = 20
 """Forms tried before a problem is given up; each form is drawn up to 200 times."""
+RARE = 20
+"""Times as many where the wanted skeletons are few."""
 
 DEFAULT = Shape()
 
@@ -70,14 +72,14 @@ def make_problems(
     index: int,
     shape: Shape = DEFAULT,
     *,
-    reserved: bool = False,
+    wanted: Callable[[str], bool] = may_train,
     phrasings: Phrasings | None = None,
     wordings: int = 1,
 ) -> list[Problem]:
     """The problem of that key in so many wordings: all are one problem with one code.
 
     Args:
-        reserved: draw from the expressions that are kept for the benchmark, else from all others.
+        wanted: of a skeleton, whether to take it; those that training may hold when left out.
         phrasings: other wordings than the family's own, in all or some of its variants.
 
     Raises ConfigError for an unknown family or difficulty, DataError when the shape leaves so
@@ -89,7 +91,7 @@ def make_problems(
         raise ConfigError(f"difficulty {difficulty!r} is unknown: give {', '.join(DIFFICULTIES)}")
     rng = Random(f"{seed}/{family}/{difficulty}/{index}")
     spoken = FAMILIES[family].phrasings if phrasings is None else phrasings
-    draft = _draw(rng, family, difficulty, shape, reserved, spoken)
+    draft = _draw(rng, family, difficulty, shape, wanted, spoken)
     if draft is None:
         raise DataError(
             f"no {difficulty} problem of {family} in {ATTEMPTS} tries (seed {seed}, index "
@@ -120,16 +122,20 @@ def _problem(
 
 
 def _draw(
-    rng: Random, family: str, level: Difficulty, shape: Shape, reserved: bool, spoken: Phrasings
+    rng: Random,
+    family: str,
+    level: Difficulty,
+    shape: Shape,
+    wanted: Callable[[str], bool],
+    spoken: Phrasings,
 ) -> Draft | None:
-    """A draft of the asked side of the benchmark's border, or None after many tries."""
-    for _ in range(ATTEMPTS * (20 if reserved else 1)):
+    """A draft with a skeleton that is wanted, or None after many tries."""
+    for _ in range(ATTEMPTS * (1 if wanted is may_train else RARE)):
         try:
             draft = FAMILIES[family].draw(rng, level, shape)
         except Exception:  # a Reject, or whatever SymPy's algorithms raise, PolynomialError say
             continue
-        wanted = is_reserved(draft.skeleton) if reserved else may_train(draft.skeleton)
-        if wanted and draft.question.variant in spoken:
+        if wanted(draft.skeleton) and draft.question.variant in spoken:
             return draft
     return None
 

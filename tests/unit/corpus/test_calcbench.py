@@ -1,6 +1,7 @@
 """The frozen benchmark: what is in it, and that training can't draw it."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 
 from calcgen_ray import settings
@@ -9,7 +10,7 @@ from calcgen_ray.corpus.build import build
 from calcgen_ray.corpus.calcbench.generated import generated
 from calcgen_ray.corpus.calcbench.wordings import WORDINGS
 from calcgen_ray.corpus.families import FAMILIES, make_problem
-from calcgen_ray.corpus.families.reserved import is_reserved
+from calcgen_ray.corpus.families.reserved import has_kept_composition, is_reserved
 from calcgen_ray.problem import DIFFICULTIES
 
 
@@ -32,6 +33,27 @@ def test_its_expressions_are_reserved_and_training_never_draws_them() -> None:
 def test_lines_read_back() -> None:
     for problem in calcbench.load():
         assert calcbench.from_line(calcbench.to_line(problem)) == problem
+
+
+def test_the_other_file_goes_beyond_training() -> None:
+    problems = calcbench.load("generalisation")
+    groups = Counter(map(calcbench.group_of, problems))
+    assert groups == {"composition": 120, "deeper": 80}
+    assert len({p.statement for p in problems}) == len({p.id for p in problems}) == 200
+    for problem in problems:
+        new = has_kept_composition(problem.skeleton)
+        assert new or is_reserved(problem.skeleton)
+        assert new or calcbench.group_of(problem) == "deeper"
+    deep = [calcbench.depth_of(p) for p in problems if calcbench.group_of(p) == "deeper"]
+    assert max(deep) >= 9 and sum(deep) / len(deep) > 5.5
+
+
+def test_depth_by_hand() -> None:
+    one = next(p for p in calcbench.load() if p.family == "derivatives")
+    for text, depth in (("x", 1), ("sin(x)", 2), ("sin(2*x) + 1", 4)):
+        given = {**one.expected.given, "function": text}
+        asked = replace(one, expected=replace(one.expected, given=given))
+        assert calcbench.depth_of(asked) == depth
 
 
 def test_its_docstrings_are_left_out_of_corpora(tmp_path) -> None:

@@ -59,6 +59,17 @@ def test_the_greedy_completions_decide_r_and_correctness() -> None:
     assert correct["by_family_and_difficulty"]["limits"] == {"easy": 1, "medium": None, "hard": 0}
 
 
+def test_right_answers_by_depth_and_beyond_what_is_trained() -> None:
+    found = [record("a"), wrong("b"), record("b", 1), record("c", group="composition"),
+             wrong("d", group="deeper")]  # fmt: skip
+    depths = {"a": 3, "b": 3, "c": 10}
+    correct = summarise(found, letters, depths)["correct"]
+    assert correct["by_depth"] == {
+        "3": {"correct": 1 / 2, "problems": 2}, "10": {"correct": 1, "problems": 1},
+    }  # fmt: skip
+    assert (correct["composition"], correct["deeper"]) == (1, 0)
+
+
 def test_pass_at_k_is_over_the_samples_of_each_problem() -> None:
     found = figures([
         wrong("a"), *(record("a", k) for k in (1, 2)), *(wrong("a", k) for k in range(3, 11)),
@@ -133,7 +144,7 @@ def test_r_stands_beside_correctness() -> None:
     assert list(rows[0]) == ["measure", "c", "c (2)"]
     named = {row["measure"].strip(): row["c"] for row in rows}
     assert named["correct, all"].startswith("50.0 % [")
-    assert named["R, runs to its end"] == "100.0 %" and named["hard"] == "-"
+    assert named["R, runs to its end"] == "100.0 %" and "hard" not in named
     assert families([one]) == [{"family": "limits", "c": "50.0 (50.0 - -)"}]
 
 
@@ -151,5 +162,5 @@ def test_the_report_shows_tables_plots_and_samples(tmp_path) -> None:
                    "**a**, right", "![correct by family](correct_by_family.png)"):  # fmt: skip
         assert wanted in text
     assert text.count("```") == 4
-    for plot in ("correct_by_family.png", "correct_by_kind.png"):
+    for plot in ("correct_by_family.png", "correct_by_kind.png", "correct_by_depth.png"):
         assert (report.parent / plot).read_bytes().startswith(b"\x89PNG")
