@@ -7,9 +7,7 @@ so they cost a thirtieth of a problem. They never hold what calcbench asks about
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -34,6 +32,7 @@ from calcgen_ray.corpus.families.reserved import may_train
 from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.families.speech import FUNCTIONS, spoken
 from calcgen_ray.corpus.families.trees import Shape
+from calcgen_ray.corpus.processes import open_pool
 from calcgen_ray.corpus.synthetic import RESERVED, shape_of
 from calcgen_ray.problem import DIFFICULTIES, RESULT, as_prompt
 
@@ -110,8 +109,7 @@ def make_drills(count: int, config: SyntheticConfig, seed: int, processes: int) 
     chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     if not chunks:
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, len(chunks)), context) as pool:
+    with open_pool(processes, len(chunks)) as pool:
         for drills in pool.map(_make, chunks, [config] * len(chunks), [seed] * len(chunks)):
             yield from drills
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from calcgen_ray.config import SyntheticConfig
@@ -12,6 +10,7 @@ from calcgen_ray.corpus.deadline import first_in_time
 from calcgen_ray.corpus.families import FAMILIES, Shape
 from calcgen_ray.corpus.families import make_problems as make_wordings
 from calcgen_ray.corpus.families.variety import varied
+from calcgen_ray.corpus.processes import open_pool
 from calcgen_ray.errors import ConfigError
 from calcgen_ray.problem import DIFFICULTIES, Difficulty, Problem
 
@@ -31,8 +30,7 @@ def make_problems(config: SyntheticConfig, seed: int, processes: int) -> Iterato
     """
     orders = _orders(config)
     chunks = [orders[i : i + CHUNK] for i in range(0, len(orders), CHUNK)]
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(processes, max(1, len(chunks))), context) as pool:
+    with open_pool(processes, len(chunks)) as pool:
         for problems in pool.map(_make, chunks, [seed] * len(chunks), [config] * len(chunks)):
             yield from problems
 

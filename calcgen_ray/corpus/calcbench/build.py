@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from calcgen_ray.corpus.calcbench import Name, to_line
@@ -13,6 +11,7 @@ from calcgen_ray.corpus.calcbench.docstrings import from_docstrings
 from calcgen_ray.corpus.calcbench.generalisation import COMPOSED, DEEPER, compositions, deeper
 from calcgen_ray.corpus.calcbench.generated import generated, reworded
 from calcgen_ray.corpus.families import FAMILIES
+from calcgen_ray.corpus.processes import open_pool
 from calcgen_ray.problem import DIFFICULTIES, Problem
 
 Task = tuple[str, str]
@@ -35,7 +34,7 @@ def build(name: Name, path: Path, processes: int, progress: Callable[[int, int],
     """Writes all problems of a file to `path`, a line each, and returns the file's sha256."""
     tasks = TASKS[name]
     lines: list[str] = []
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    with open_pool(processes, len(tasks)) as pool:
         for done, problems in enumerate(pool.map(_make, tasks), 1):
             lines += [to_line(problem) + "\n" for problem in problems]
             progress(done, len(tasks))
