@@ -186,8 +186,9 @@ class JudgeConfig(Section):
 
 
 class EvaluateConfig(Section):
-    benchmark: Literal["calcbench", "generalisation"] = "calcbench"
-    """generalisation: compositions of functions that training never shows, deeper expressions."""
+    benchmark: Literal["calcbench", "generalisation", "held_out"] = "calcbench"
+    """generalisation: compositions of functions that training never shows, deeper expressions.
+    held_out: the corpus's validation cells, to be continued from their first third."""
     problems: Annotated[Int, Field(ge=0, le=100_000)] = 0
     """Problems of the benchmark, spread evenly over its file; 0 means all of them."""
     samples: Annotated[Int, Field(ge=0, le=1000)] = 10

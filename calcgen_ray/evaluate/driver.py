@@ -27,6 +27,7 @@ from calcgen_ray.evaluate.subject import Subject, find_subject
 from calcgen_ray.evaluate.summary import summarise
 from calcgen_ray.model.loading import load_model_tokenizer
 from calcgen_ray.model.tokenizer import encode
+from calcgen_ray.problem import Problem
 
 Notify = Callable[[str, int, int], None]
 
@@ -62,10 +63,11 @@ def _measured(subject: Subject, config: Config, corpus: Path, notify: Notify) ->
         return {**known, "checkpoint": subject.name}
     score = measure_perplexity(subject.name, str(subject.checkpoint), corpus)
     _run_tasks(subject, config, corpus, notify)
-    count = len(tasks(config.evaluate))
+    count = len(tasks(config.evaluate, corpus))
     found = [r for number in range(count) for r in records.read(subject.part(number))]
     tokenizer = load_model_tokenizer(str(subject.checkpoint))
-    depths = {p.id: calcbench.depth_of(p) for p in chosen_problems(config.evaluate)}
+    asked = chosen_problems(config.evaluate, corpus)
+    depths = {p.id: calcbench.depth_of(p) for p in asked if isinstance(p, Problem)}
     summary = {
         "checkpoint": subject.name,
         "perplexity": score.perplexity,
@@ -78,7 +80,7 @@ def _measured(subject: Subject, config: Config, corpus: Path, notify: Notify) ->
 
 def _run_tasks(subject: Subject, config: Config, corpus: Path, notify: Notify) -> None:
     """Writes the part of each task that has none yet."""
-    todo = dict(enumerate(tasks(config.evaluate)))
+    todo = dict(enumerate(tasks(config.evaluate, corpus)))
     missing = {number: task for number, task in todo.items() if not _is_done(subject.part(number))}
     done = len(todo) - len(missing)
     notify(f"judge {subject.name}", done, len(todo))

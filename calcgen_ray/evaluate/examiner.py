@@ -12,14 +12,17 @@ from typing import Any
 from calcgen_ray.config import EvaluateConfig, JudgeConfig
 from calcgen_ray.corpus import calcbench
 from calcgen_ray.corpus.tokens import tokenise
+from calcgen_ray.errors import DataError
+from calcgen_ray.evaluate.continuations import Continuation, continuations, trimmed
 from calcgen_ray.evaluate.copies import TrainingText
-from calcgen_ray.evaluate.records import GREEDY, Record
+from calcgen_ray.evaluate.records import GREEDY, UNASKED, Record
 from calcgen_ray.evaluate.similarity import similarity
 from calcgen_ray.generate.engine import Engine, SamplingParams, open_engine
-from calcgen_ray.judge import Judge, Judgement, Sandbox, Verifier
+from calcgen_ray.judge import Judge, Judgement, Ruling, Sandbox, Verifier
+from calcgen_ray.judge.judge import no_result
 from calcgen_ray.model.loading import load_model_tokenizer
 from calcgen_ray.model.tokenizer import encode
-from calcgen_ray.problem import Completion, Problem
+from calcgen_ray.problem import Completion, Problem, Verdict
 
 WRITTEN_DOWN = "right, but written down and not computed"
 
@@ -27,16 +30,32 @@ Task = Sequence[int]
 """Places in `chosen_problems`."""
 
 
-def chosen_problems(config: EvaluateConfig) -> list[Problem]:
-    """The problems that are asked: all of the benchmark, or as many as wanted, spread evenly."""
-    every = calcbench.load(config.benchmark)
+Asked = Problem | Continuation
+
+
+def chosen_problems(config: EvaluateConfig, corpus: Path) -> list[Asked]:
+    """The problems that are asked: all of the benchmark, or as many as wanted, spread evenly.
+
+    Raises:
+        DataError: the benchmark is `held_out`, and the corpus holds out no cell that serves.
+    """
+    every: Sequence[Asked]
+    if config.benchmark == "held_out":
+        every = continuations(corpus)
+        if not every:
+            raise DataError(
+                f"{corpus}: no validation cell of three statements or more that people wrote; "
+                "set corpus.folders and corpus.hold_out, or evaluate.benchmark=calcbench"
+            )
+    else:
+        every = calcbench.load(config.benchmark)
     count = min(config.problems or len(every), len(every))
     return [every[i * len(every) // count] for i in range(count)]
 
 
-def tasks(config: EvaluateConfig) -> list[range]:
+def tasks(config: EvaluateConfig, corpus: Path) -> list[range]:
     """The problems in parts of equal size, each of which is examined at one place."""
-    total = len(chosen_problems(config))
+    total = len(chosen_problems(config, corpus))
     size = config.task_problems
     return [range(start, min(start + size, total)) for start in range(0, total, size)]
 
@@ -48,6 +67,7 @@ class Examiner:
 
     Args:
         training: the training cells, in which copies are looked for.
+        problems: those that the tasks' numbers mean.
         seed: of the samples, together with the task's first problem.
     """
 
@@ -57,10 +77,11 @@ class Examiner:
         judge: Judge,
         tokenizer: Any,
         training: TrainingText,
+        problems: Sequence[Asked],
         config: EvaluateConfig,
         seed: int = 0,
     ) -> None:
-        self.problems = chosen_problems(config)
+        self.problems = problems
         self.config, self.seed = config, seed
         self._engine, self._judge = engine, judge
         self._tokenizer, self._training = tokenizer, training
@@ -77,7 +98,7 @@ class Examiner:
                 found.append(_numbered(known[completion.text], number, completion))
         return found
 
-    def _complete(self, problems: Sequence[Problem], task: Task) -> Iterator[list[Completion]]:
+    def _complete(self, problems: Sequence[Asked], task: Task) -> Iterator[list[Completion]]:
         config, prompts = self.config, [problem.prompt for problem in problems]
         greedy = SamplingParams(config.max_tokens, temperature=0)
         first = self._engine.generate(prompts, greedy)
@@ -94,10 +115,10 @@ class Examiner:
         rest = self._engine.generate(prompts, sampling)
         yield from (one + many for one, many in zip(first, rest, strict=True))
 
-    def _record(self, problem: Problem, completion: Completion) -> Record:
-        code = completion.text
-        judgement = self._judged(problem, code)
+    def _record(self, problem: Asked, completion: Completion) -> Record:
+        code, judgement = self._judged(problem, completion.text)
         outcome, alike = judgement.outcome, similarity(code, problem.code)
+        asked = not isinstance(problem, Continuation)
         tokens = encode(self._tokenizer, code)
         return Record(
             problem=problem.id,
@@ -112,9 +133,9 @@ class Examiner:
             outcome=str(outcome.status),
             error=outcome.error,
             line=outcome.line,
-            verdict=str(judgement.ruling.verdict),
+            verdict=str(judgement.ruling.verdict) if asked else UNASKED,
             reason=WRITTEN_DOWN if judgement.computed is False else judgement.ruling.reason,
-            correct=judgement.correct,
+            correct=asked and judgement.correct,
             s=alike.s,
             precision=alike.precision,
             f1=alike.f1,
@@ -123,12 +144,19 @@ class Examiner:
             seconds=outcome.seconds,
         )
 
-    def _judged(self, problem: Problem, code: str) -> Judgement:
-        """The judgement; a fault of the sandbox itself gets a second try."""
-        judgement = self._judge.judge(problem, code)
-        if judgement.ruling.method == "sandbox":
-            judgement = self._judge.judge(problem, code)
-        return judgement
+    def _judged(self, problem: Asked, text: str) -> tuple[str, Judgement]:
+        """The code that counts and its judgement; a fault of the sandbox gets a second try."""
+        for _ in range(2):
+            if isinstance(problem, Continuation):
+                code = trimmed(problem.prompt, text)
+                outcome = self._judge.run(problem.prompt + code)
+                ruling = no_result(outcome) or Ruling(Verdict.UNKNOWN, UNASKED)
+                judgement = Judgement(outcome, ruling)
+            else:
+                code, judgement = text, self._judge.judge(problem, text)
+            if judgement.ruling.method != "sandbox":
+                break
+        return code, judgement
 
 
 @contextmanager
@@ -148,7 +176,8 @@ def open_examiner(
         closing(open_engine(checkpoint, config.engine)) as engine,
         Judge(sandbox, Verifier(1, judge.verdict_seconds), recheck=config.recheck) as opened,
     ):
-        yield Examiner(engine, opened, tokenizer, training, config, seed)
+        problems = chosen_problems(config, corpus)
+        yield Examiner(engine, opened, tokenizer, training, problems, config, seed)
 
 
 def _numbered(record: Record, number: int, completion: Completion) -> Record:

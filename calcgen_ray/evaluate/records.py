@@ -14,14 +14,18 @@ GREEDY = 0
 """Number of the greedy completion of a problem; the sampled ones follow from 1."""
 
 
+UNASKED = "unasked"
+"""Verdict on a completion that nothing is expected of but to run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What became of one completion.
 
-    `outcome` is a `Status`, `verdict` a `Verdict` and `reason` says why where it is not equal.
-    `s`, `precision` and `f1` compare with the problem's own solution. `copied_tokens` is the
-    longest run of the code's tokens that one training cell holds, `copied` whether one holds them
-    all. `seconds` is the code's own wall time, the one field that another run does not repeat.
+    `outcome` is a `Status`, `verdict` a `Verdict` or `UNASKED`, and `reason` says why where it is
+    not equal. `s`, `precision` and `f1` compare with the problem's own solution. `copied_tokens` is
+    the longest run of the code's tokens that one training cell holds, `copied` whether one holds
+    them all. `seconds` is the code's own wall time, the one field that another run does not repeat.
     """
 
     problem: str

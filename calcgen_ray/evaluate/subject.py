@@ -121,7 +121,7 @@ def _digest(checkpoint: Path, config: Config, corpus: Path) -> str:
         )
     parts = [f"{path.name} {sha256(path)}" for path in files]
     settings = config.evaluate.model_dump_json(exclude={"workers"})
-    benchmark = calcbench.SHA256[config.evaluate.benchmark]
+    benchmark = calcbench.SHA256.get(config.evaluate.benchmark, "")
     parts += [settings, config.judge.model_dump_json(), str(config.run.seed), benchmark,
               str(store.read_manifest(corpus)["sha256"]), calcgen_ray.__version__]  # fmt: skip
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

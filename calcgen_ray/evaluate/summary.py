@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any
 
 from calcgen_ray.evaluate.pass_at_k import bootstrap, pass_at_k
-from calcgen_ray.evaluate.records import GREEDY, Record
+from calcgen_ray.evaluate.records import GREEDY, UNASKED, Record
 from calcgen_ray.problem import DIFFICULTIES, Status, Verdict
 
 PASS_AT = (1, 10)
@@ -44,7 +44,7 @@ def summarise(
     """
     sound = [r for r in records if r.outcome != Status.SANDBOX]
     greedy = [r for r in sound if r.sample == GREEDY]
-    sampled = [r for r in sound if r.sample != GREEDY]
+    sampled = [r for r in sound if r.sample != GREEDY and r.verdict != UNASKED]
     estimates = {k: _pass_at(sampled, k) for k in PASS_AT}
     intervals = {f"pass_at_{k}": _interval(values) for k, values in estimates.items()}
     return {
@@ -57,7 +57,7 @@ def summarise(
         **{f"pass_at_{k}": mean(values) for k, values in estimates.items()},
         "unknown": share(sound, lambda r: r.verdict == Verdict.UNKNOWN),
         "copied": share(sound, lambda r: r.copied),
-        "intervals": {"correct": _interval([float(r.correct) for r in greedy]), **intervals},
+        "intervals": {"correct": _interval(_rights(greedy)), **intervals},
         "problems": len({r.problem for r in records}),
         "samples": max((r.sample for r in records), default=0),
         "sandbox_faults": len(records) - len(sound),
@@ -100,7 +100,8 @@ def by_depth(
 
 
 def right(records: Sequence[Record]) -> float | None:
-    return share(records, lambda r: r.correct)
+    """The share of right answers where there is a right one."""
+    return share([r for r in records if r.verdict != UNASKED], lambda r: r.correct)
 
 
 def share(records: Sequence[Record], test: Callable[[Record], bool]) -> float | None:
@@ -110,6 +111,10 @@ def share(records: Sequence[Record], test: Callable[[Record], bool]) -> float | 
 
 def mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+def _rights(greedy: Sequence[Record]) -> list[float]:
+    return [float(r.correct) for r in greedy if r.verdict != UNASKED]
 
 
 def _only(records: Sequence[Record], difficulty: str) -> list[Record]:

@@ -73,7 +73,7 @@ class Judge:
 
     def judge(self, problem: Problem, code: str) -> Judgement:
         """Runs a program and rules on its result; threads may share a judge."""
-        outcome = self._run(code)
+        outcome = self.run(code)
         ruling = no_result(outcome)
         if ruling is None:
             ruling = self.verifier.decide(problem.expected, outcome.result)
@@ -86,13 +86,14 @@ class Judge:
         """The judgements in order; the pairs are taken as they are needed."""
         return in_order(lambda pair: self.judge(*pair), pairs, self.sandbox.servers)
 
-    def _run(self, code: str) -> Outcome:
+    def run(self, code: str) -> Outcome:
+        """Runs a program without ruling on it."""
         [outcome] = self.sandbox.run([code], result=RESULT)
         return outcome
 
     def _result(self, code: str) -> Any:
         """The tree of a program's result, None where there is none."""
-        outcome = self._run(code)
+        outcome = self.run(code)
         return outcome.result if outcome.ran else None
 
 

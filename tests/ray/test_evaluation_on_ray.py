@@ -36,7 +36,7 @@ def timeless(records: list[Record]) -> list[Record]:
 def serial(config, corpus, tiny_model) -> list[Record]:
     arguments = tiny_model, corpus, config.evaluate, config.judge, config.run.seed
     with open_examiner(*arguments) as examiner:
-        return [r for task in tasks(config.evaluate) for r in examiner.examine(task)]
+        return [r for task in tasks(config.evaluate, corpus) for r in examiner.examine(task)]
 
 
 def test_records_equal_those_of_a_serial_run(config, corpus, tiny_model, serial, ray_cluster):
@@ -66,7 +66,7 @@ def test_records_equal_those_of_a_serial_run(config, corpus, tiny_model, serial,
 
 def test_a_lost_process_costs_time_not_records(config, corpus, tiny_model, serial, ray_cluster):
     arguments = tiny_model, corpus, config.evaluate, config.judge, config.run.seed
-    todo = dict(enumerate(tasks(config.evaluate)))
+    todo = dict(enumerate(tasks(config.evaluate, corpus)))
     with Actors(arguments, 1) as actors:
         first = actors._all[0]
         import ray

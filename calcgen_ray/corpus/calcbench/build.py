@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from calcgen_ray.corpus.calcbench import Name, to_line
+from calcgen_ray.corpus.calcbench import to_line
 from calcgen_ray.corpus.calcbench.docstrings import from_docstrings
 from calcgen_ray.corpus.calcbench.generalisation import COMPOSED, DEEPER, compositions, deeper
 from calcgen_ray.corpus.calcbench.generated import generated, reworded
@@ -17,7 +17,7 @@ from calcgen_ray.problem import DIFFICULTIES, Problem
 Task = tuple[str, str]
 """A family with a difficulty or a group's name; ("", "docstring") for SymPy's examples."""
 
-TASKS: dict[Name, list[Task]] = {
+TASKS: dict[str, list[Task]] = {
     "calcbench": [
         *((family, level) for family in FAMILIES for level in DIFFICULTIES),
         *((family, "wording") for family in FAMILIES),
@@ -30,7 +30,7 @@ TASKS: dict[Name, list[Task]] = {
 }
 
 
-def build(name: Name, path: Path, processes: int, progress: Callable[[int, int], None]) -> str:
+def build(name: str, path: Path, processes: int, progress: Callable[[int, int], None]) -> str:
     """Writes all problems of a file to `path`, a line each, and returns the file's sha256."""
     tasks = TASKS[name]
     lines: list[str] = []

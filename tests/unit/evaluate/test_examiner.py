@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from calcgen_ray.config import EvaluateConfig
@@ -12,6 +14,8 @@ from calcgen_ray.judge import Judge, Sandbox, Verifier
 from calcgen_ray.model.loading import load_model_tokenizer
 from calcgen_ray.model.tokenizer import encode
 
+NOWHERE = Path("nowhere")
+EVERY = chosen_problems(EvaluateConfig(), NOWHERE)
 CONFIG = EvaluateConfig(problems=8, samples=2, task_problems=3, max_tokens=2000)
 
 
@@ -24,18 +28,19 @@ def judge():
 def examiner(judge: Judge, replies: dict[str, str], cells: tuple[str, ...] = ()) -> Examiner:
     tokenizer = load_model_tokenizer("embedded")
     training = TrainingText(encode(tokenizer, cell) for cell in cells)
-    return Examiner(FakeEngine(replies, 4096), judge, tokenizer, training, CONFIG)
+    problems = chosen_problems(CONFIG, NOWHERE)
+    return Examiner(FakeEngine(replies, 4096), judge, tokenizer, training, problems, CONFIG)
 
 
 def test_tasks_hold_each_problem_once() -> None:
-    assert [list(task) for task in tasks(CONFIG)] == [[0, 1, 2], [3, 4, 5], [6, 7]]
-    assert len(chosen_problems(CONFIG)) == 8
-    assert len({p.id for p in chosen_problems(CONFIG)}) == 8
-    assert sum(map(len, tasks(EvaluateConfig()))) == len(chosen_problems(EvaluateConfig())) == 863
+    assert [list(task) for task in tasks(CONFIG, NOWHERE)] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert len(chosen_problems(CONFIG, NOWHERE)) == 8
+    assert len({p.id for p in chosen_problems(CONFIG, NOWHERE)}) == 8
+    assert sum(map(len, tasks(EvaluateConfig(), NOWHERE))) == len(EVERY) == 863
 
 
 def test_reference_solutions_are_right_and_alike(judge) -> None:
-    problems = chosen_problems(CONFIG)
+    problems = chosen_problems(CONFIG, NOWHERE)
     found = examiner(judge, {p.prompt: p.code for p in problems}).examine(range(8))
     assert [(r.problem, r.sample) for r in found] == [
         (p.id, k) for p in problems for k in range(3)
@@ -47,7 +52,7 @@ def test_reference_solutions_are_right_and_alike(judge) -> None:
 
 
 def test_wrong_and_broken_programs_are_told_apart(judge) -> None:
-    first, second, third = chosen_problems(CONFIG)[:3]
+    first, second, third = chosen_problems(CONFIG, NOWHERE)[:3]
     replies = {first.prompt: "result = 12345\n", second.prompt: "\n1/0\n", third.prompt: "pass\n"}
     greedy = [r for r in examiner(judge, replies).examine(range(3)) if r.sample == 0]
     assert [(r.outcome, r.verdict) for r in greedy] == [
@@ -58,19 +63,19 @@ def test_wrong_and_broken_programs_are_told_apart(judge) -> None:
 
 
 def test_an_answer_that_is_written_down_is_wrong(judge) -> None:
-    problem = next(p for p in chosen_problems(EvaluateConfig()) if p.family == "derivatives")
+    problem = next(p for p in EVERY if p.family == "derivatives")
     [name, *_] = problem.expected.given["variable"].split(",")
     code = f"from sympy import *\n{name} = symbols('{name}')\nresult = {problem.expected.value}\n"
-    place = chosen_problems(EvaluateConfig()).index(problem)
+    place = EVERY.index(problem)
     asked = examiner(judge, {problem.prompt: code})
-    asked.problems = chosen_problems(EvaluateConfig())
+    asked.problems = EVERY
     [greedy, *_] = asked.examine([place])
     assert (greedy.outcome, greedy.verdict, greedy.correct) == ("ran", "equal", False)
     assert greedy.reason == "right, but written down and not computed"
 
 
 def test_a_copy_of_a_training_cell_is_told(judge) -> None:
-    first, second = chosen_problems(CONFIG)[:2]
+    first, second = chosen_problems(CONFIG, NOWHERE)[:2]
     replies = {p.prompt: p.code for p in (first, second)}
     found = examiner(judge, replies, (first.text,)).examine(range(2))
     copied = {r.problem: r.copied for r in found}
