@@ -21,7 +21,7 @@ from calcgen_ray.evaluate.examiner import (
     open_examiner,
     tasks,
 )
-from calcgen_ray.evaluate.perplexity import evaluate as measure_perplexity
+from calcgen_ray.evaluate.perplexity import ALL, measure
 from calcgen_ray.evaluate.records import Record
 from calcgen_ray.evaluate.subject import Subject, find_subject
 from calcgen_ray.evaluate.summary import summarise
@@ -61,7 +61,7 @@ def _measured(subject: Subject, config: Config, corpus: Path, notify: Notify) ->
     known = subject.summary()
     if known is not None:
         return {**known, "checkpoint": subject.name}
-    score = measure_perplexity(subject.name, str(subject.checkpoint), corpus)
+    scores = measure(str(subject.checkpoint), corpus)
     _run_tasks(subject, config, corpus, notify)
     count = len(tasks(config.evaluate, corpus))
     found = [r for number in range(count) for r in records.read(subject.part(number))]
@@ -70,7 +70,8 @@ def _measured(subject: Subject, config: Config, corpus: Path, notify: Notify) ->
     depths = {p.id: calcbench.depth_of(p) for p in asked if isinstance(p, Problem)}
     summary = {
         "checkpoint": subject.name,
-        "perplexity": score.perplexity,
+        "perplexity": scores[ALL].perplexity,
+        "perplexity_by_source": {k: s.perplexity for k, s in scores.items() if k != ALL},
         **summarise(found, lambda text: encode(tokenizer, text), depths),
         "isolation": config.judge.isolation,
     }

@@ -1,42 +1,39 @@
-"""Perplexity of a checkpoint on a corpus's validation cells."""
+"""Perplexity of a checkpoint on a corpus's validation cells, over all and by their source."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from calcgen_ray import runtime
+from calcgen_ray.corpus import store
 from calcgen_ray.corpus.tokens import tokenise
 from calcgen_ray.errors import DataError
 from calcgen_ray.model.loading import load_model, load_model_tokenizer
 from calcgen_ray.model.packed import PackedLM
-from calcgen_ray.model.scoring import score_cells
+from calcgen_ray.model.scoring import Score, score_cells
+
+ALL = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """One checkpoint's row. `perplexity` is weighted by tokens, in float32, a cell a row."""
+def measure(model: str, corpus: Path, max_cell_tokens: int = 512) -> dict[str, Score]:
+    """Scores every validation cell, cut to `max_cell_tokens`, in float32, a cell a row.
 
-    name: str
-    perplexity: float
-    tokens: int
-    cells: int
-
-
-def evaluate(name: str, model: str, corpus: Path, max_cell_tokens: int = 512) -> Evaluation:
-    """Scores every validation cell, cut to `max_cell_tokens`.
+    Returns:
+        The score of each source's cells (docstring, synthetic, notebook, ...) and of all of them.
 
     Args:
-        name: how the row is called.
         model: a checkpoint folder, a hub id or `embedded`.
 
     Raises:
         DataError: the corpus has no validation cells.
     """
     tokens = tokenise(corpus, "valid", load_model_tokenizer(model))
-    cells = [tokens[i][:max_cell_tokens].tolist() for i in range(len(tokens))]
-    if not cells:
+    if not len(tokens):
         raise DataError(f"{corpus}: no validation cells; set corpus.valid_fraction above 0")
+    cells: dict[str, list[list[int]]] = {}
+    for number, record in enumerate(store.read(corpus, "valid")):
+        cells.setdefault(record.source, []).append(tokens[number][:max_cell_tokens].tolist())
     runtime.set_threads(runtime.cpu_count())
-    score = score_cells(PackedLM(load_model(model)), cells)
-    return Evaluation(name, score.perplexity, score.tokens, len(cells))
+    lm = PackedLM(load_model(model))
+    scores = {source: score_cells(lm, cells[source]) for source in sorted(cells)}
+    return {ALL: sum(scores.values(), Score()), **scores}

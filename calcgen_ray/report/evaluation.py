@@ -41,7 +41,9 @@ def write_report(folder: Path, found: Sequence[tuple[Subject, Figures]]) -> Path
 def side_by_side(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
     """A row a measure, a column a checkpoint. R stands beside correctness, never alone."""
     rows: list[dict[str, str]] = []
-    for label, path, percent in MEASURES:
+    sources = dict.fromkeys(s for c in checkpoints for s in c.get("perplexity_by_source", {}))
+    by_source = [(f"  of {s} cells", ("perplexity_by_source", s), False) for s in sources]
+    for label, path, percent in (MEASURES[0], *by_source, *MEASURES[1:]):
         shown = [_shown(figures, path, percent) for figures in checkpoints]
         if path[0] != "correct" or set(shown) != {NONE}:  # what was not asked has no line
             rows.append(
@@ -171,7 +173,7 @@ def _samples(subject: Subject) -> list[str]:
 def _shown(figures: Figures, path: Sequence[str], percent: bool) -> str:
     value: Any = figures
     for key in path:
-        value = value[key]
+        value = value.get(key) if isinstance(value, Mapping) else None
     interval = figures["intervals"].get(INTERVALS.get(tuple(path), ""))
     if not percent:
         return (

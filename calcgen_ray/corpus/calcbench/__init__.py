@@ -28,7 +28,7 @@ GROUPS = ("generated", "wording", "docstring", "composition", "deeper", "held_ou
 
 SHA256: dict[str, str] = {
     "calcbench": "66bceff9de320a06f2437aeac5cfa621bcab2e6a4d3c2d3f5ba735468fa7e5d5",
-    "generalisation": "",
+    "generalisation": "e2af18ac38043ebb65d4f2544fc94c87f07849c3fea5e9ba5442c98956976ed1",
 }
 """Of each file as it was frozen."""
 

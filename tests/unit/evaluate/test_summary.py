@@ -140,8 +140,9 @@ def test_the_samples_are_half_right_half_wrong_and_of_many_families() -> None:
 
 def test_r_stands_beside_correctness() -> None:
     one = figures([record("a"), wrong("b")])
-    rows = side_by_side([one, {**one, "perplexity": 1.25}])
+    rows = side_by_side([one, {**one, "perplexity": 1.25, "perplexity_by_source": {"drill": 2.0}}])
     assert list(rows[0]) == ["measure", "c", "c (2)"]
+    assert rows[1] == {"measure": "  of drill cells", "c": "-", "c (2)": "2"}
     named = {row["measure"].strip(): row["c"] for row in rows}
     assert named["correct, all"].startswith("50.0 % [")
     assert named["R, runs to its end"] == "100.0 %" and "hard" not in named

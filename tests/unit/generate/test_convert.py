@@ -63,7 +63,7 @@ def test_existing_target_is_kept(tiny_model, tmp_path):
 
 
 def test_weights_that_do_not_compute(tmp_path):
-    model = load_model("embedded")
+    model = load_model("embedded-random")
     with torch.no_grad():
         model.transformer.ln_f.weight.fill_(torch.nan)
     folder = write(tmp_path / "model", model)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from calcgen_ray.errors import CheckpointError, ModelError
 from calcgen_ray.model.checkpoint import verify, write_folder
-from calcgen_ray.model.loading import load_model, load_model_tokenizer
+from calcgen_ray.model.loading import embedded_folder, load_model, load_model_tokenizer
 from calcgen_ray.model.tokenizer import decode, encode, load_tokenizer, train_tokenizer
 
 
@@ -26,8 +26,22 @@ def test_the_embedded_model():
     assert model.config.n_head % 4 == 0
 
 
+def test_the_base_ships_whole_and_small_with_its_recipe():
+    """Issue 4: at most 20 MB, verified, its card and recipe beside it."""
+    folder = embedded_folder()
+    verify(folder)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 20e6
+    recipe = json.loads((folder / "recipe.json").read_text())
+    assert recipe["tokens"] > 10e6 and set(recipe["read"]) >= {"sympy", "numpy"}
+    card = (folder / "README.md").read_text()
+    assert recipe["recipe"] in card and "## Limits" in card and "## What was tried" in card
+    loaded, drawn = load_model("embedded"), load_model("embedded-random")
+    assert not bool((loaded.lm_head.weight == drawn.lm_head.weight).all())
+    assert loaded.config.to_dict() == drawn.config.to_dict()
+
+
 def test_the_seed_gives_the_weights():
-    one, two, other = (load_model("embedded", seed=s).lm_head.weight for s in (3, 3, 4))
+    one, two, other = (load_model("embedded-random", seed=s).lm_head.weight for s in (3, 3, 4))
     assert bool((one == two).all()) and not bool((one == other).all())
 
 
