@@ -116,6 +116,7 @@ def export(checkpoint: Path, target: Path, recipe: Mapping[str, Any]) -> Path:
             shutil.copy(checkpoint / name, draft / name)
         (draft / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n", "utf-8")
         write_card(draft / CARD, recipe)
+        (draft / "model.safetensors").chmod(0o644)  # safetensors makes it the owner's alone
 
     shutil.rmtree(target, ignore_errors=True)
     found = checkpoints.verify(checkpoint)

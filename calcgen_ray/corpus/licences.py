@@ -11,13 +11,16 @@ UNKNOWN = "unknown"
 
 
 def licence_of(package: str) -> str:
-    """The first line of what its metadata says of its licence; "unknown" where it is no package."""
+    """What its metadata says of its licence in one line; "unknown" where it is no package."""
     try:
         metadata: Any = importlib.metadata.metadata(distribution_of(package))
     except importlib.metadata.PackageNotFoundError:
         return UNKNOWN
-    text = metadata.get("License-Expression") or metadata.get("License") or ""
-    return text.splitlines()[0] if text else "see the package"
+    text = str(metadata.get("License-Expression") or metadata.get("License") or "").strip()
+    if text and "\n" not in text:
+        return text
+    kinds = [c for c in metadata.get_all("Classifier") or () if c.startswith("License ::")]
+    return kinds[-1].rpartition(" :: ")[2] if kinds else "see the package"
 
 
 def version_of(package: str) -> str:
