@@ -111,7 +111,7 @@ def test_a_finished_run_is_only_read(two_workers, corpus, unbroken):
 
 def test_other_settings_under_one_name_are_refused(two_workers, corpus, unbroken):
     changed = settings.replace(two_workers, {"optim.lr": 1e-4})
-    with pytest.raises(ConfigError, match=r"made with optim.lr=0.002, now it is 0.0001"):
+    with pytest.raises(ConfigError, match=r"made with optim.lr=0.0005, now it is 0.0001"):
         train(changed, corpus, unbroken[0], lambda e: None)
 
 

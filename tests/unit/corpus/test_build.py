@@ -105,7 +105,7 @@ def test_another_calcbench_means_another_corpus(folder, tmp_path, monkeypatch):
     config = make(folder, tmp_path)
     before = corpus_folder(config)
     assert corpus_folder(config) == before
-    monkeypatch.setattr(calcbench, "SHA256", "0" * 64)
+    monkeypatch.setitem(calcbench.SHA256, "calcbench", "0" * 64)
     assert corpus_folder(config) != before
 
 

@@ -31,8 +31,8 @@ DISTINCT: dict[str, tuple[float, float]] = {
 
 
 @cache
-def sample(family: str, difficulty: Difficulty) -> tuple[Problem, ...]:
-    return tuple(make_problem(family, difficulty, 21, index) for index in range(30))
+def sample(family: str, difficulty: Difficulty, seed: int = 21) -> tuple[Problem, ...]:
+    return tuple(make_problem(family, difficulty, seed, index) for index in range(30))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -59,8 +59,11 @@ def test_wordings_differ_and_every_one_can_be_drawn(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_skeletons_differ(family: str) -> None:
     for difficulty, least in zip(("medium", "hard"), DISTINCT[family], strict=True):
-        made = sample(family, difficulty)  # type: ignore[arg-type]
-        assert len({problem.skeleton for problem in made}) >= least * len(made), difficulty
+        shares = []
+        for seed in (21, 22, 23):  # one sample of 30 has a standard deviation of 0.06
+            made = sample(family, difficulty, seed)  # type: ignore[arg-type]
+            shares.append(len({problem.skeleton for problem in made}) / len(made))
+        assert sum(shares) / len(shares) >= least, difficulty
 
 
 @pytest.mark.parametrize("family", FAMILIES)
