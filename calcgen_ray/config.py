@@ -72,8 +72,8 @@ class CorpusConfig(Section):
     """Pieces of some 1,200 characters that are taken of them, evenly; 0 means all."""
     synthetic: SyntheticConfig = SyntheticConfig()
     drills: Annotated[Int, Field(ge=0, le=10**7)] = 0
-    """Short texts that carry an expression into code, shaped as the synthetic problems' are. They
-    are made, and not run."""
+    """Short texts that carry an expression into code, or ask for an operation on it, shaped as the
+    synthetic problems' are. They are made, and not run."""
     valid_fraction: Annotated[Float, Field(ge=0.0, le=0.5)] = 0.1
     """Share of documents and skeletons kept for validation."""
     hold_out: tuple[str, ...] = ()
