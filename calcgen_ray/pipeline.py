@@ -27,7 +27,8 @@ from calcgen_ray.tune import driver as search
 from calcgen_ray.tune.table import TuneResult
 
 SUMMARY = "summary.json"
-STATEMENT = "Differentiate x**2*sin(x) with respect to x."
+STATEMENT = "Differentiate sin(x**2)*exp(x) with respect to x."
+"""Its expression is kept from every training corpus (corpus/families/reserved.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,15 @@
 """Nothing that is measured on is in the base's corpus: runs of 13 tokens, expressions, places."""
 
-import pytest
+import re
 
-from calcgen_ray import settings
+import pytest
+import sympy
+
+from calcgen_ray import pipeline, settings
 from calcgen_ray.corpus import calcbench, overlap, store
 from calcgen_ray.corpus.build import build
 from calcgen_ray.corpus.families.reserved import is_reserved
+from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.split import place
 
 
@@ -54,3 +58,8 @@ def test_no_expression_of_the_benchmark_or_of_a_validation_split_is_trained_on(s
         assert record.group not in calcbench.skeletons()
         assert record.source == "package" or not is_reserved(record.group)
         assert place(record.group) >= fraction
+
+
+def test_the_demo_asks_for_what_no_corpus_holds():
+    expression = re.fullmatch(r"Differentiate (.+) with respect to x\.", pipeline.STATEMENT)[1]
+    assert is_reserved(f"derivative: {skeleton(sympy.sympify(expression))}")
