@@ -1,6 +1,6 @@
 # make demo        the main job, then an endpoint until Ctrl-C  (ONCE=1: stop after one completion)
 # make test        lint, types, all tests
-# make soak        tests that take long: ten thousand verdicts
+# make soak        tests that take long: ten thousand verdicts, properties on other examples
 # make base        the base model anew, hours; goes on where it was interrupted
 # make venv        just the environment
 PYTHON ?= python3.11
@@ -26,6 +26,7 @@ test: lint types
 
 soak: venv
 	$(BIN)/pytest -m soak -s
+	$(BIN)/pytest tests/unit --hypothesis-profile=default
 
 base: venv
 	$(BIN)/calcgen pretrain base --out calcgen_ray/model/embedded

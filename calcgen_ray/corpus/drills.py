@@ -2,13 +2,14 @@
 
 An expression stands in a comment, in SymPy's or mathematics' notation or in words, and then in the
 code that defines it, in SymPy or NumPy; or it is an exercise (exercises.py). Nothing is computed,
-so they cost a thirtieth of a problem. They never hold what calcbench asks about.
+so they cost a tenth of a problem. They never hold what calcbench asks about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -16,8 +17,9 @@ import sympy
 
 from calcgen_ray.config import SyntheticConfig
 from calcgen_ray.corpus import calcbench
+from calcgen_ray.corpus.broad import HIGHS, draw_expression, draw_letter
 from calcgen_ray.corpus.deadline import first_in_time
-from calcgen_ray.corpus.exercises import HIGHS, make_exercise
+from calcgen_ray.corpus.exercises import make_exercises
 from calcgen_ray.corpus.families.functions import draw_function, draw_variable, insist, require
 from calcgen_ray.corpus.families.rendering import (
     NOTATIONS,
@@ -36,9 +38,9 @@ from calcgen_ray.corpus.processes import open_pool
 from calcgen_ray.corpus.synthetic import RESERVED, shape_of
 from calcgen_ray.problem import DIFFICULTIES, RESULT, as_prompt
 
-CHUNK = 250
+CHUNK, PAIR = 125, 2
 CPU_SECONDS = 1.0
-ASKED = 0.6
+ASKED = 0.75
 """Share of the drills that are exercises."""
 HEADS = (
     "{f}", "f({x}) = {f}", "y = {f}", "Let f({x}) = {f}.", "The function {f}.",
@@ -64,15 +66,18 @@ class Drill:
         return as_prompt(self.statement) + self.code
 
 
-def make_drill(seed: int, index: int, shape: Shape) -> Drill:
-    """The drill of that key: the same on every machine, whatever was made before.
+def make_pair(seed: int, index: int, shape: Shape) -> list[Drill]:
+    """The drills of that key: the same on every machine, whatever was made before.
+
+    Exercises come in pairs about one expression, since drawing it costs most of the time.
 
     Raises:
         Reject: the shape leaves nothing to draw.
     """
     rng = Random(f"{seed}/drill/{index}")
-    draw = ask if rng.random() < ASKED else carry
-    return insist(lambda: _unknown(draw(rng, shape)))
+    if rng.random() < ASKED:
+        return insist(lambda: [_unknown(drill) for drill in ask(rng, shape)])
+    return [insist(lambda: _unknown(carry(rng, shape))) for _ in range(PAIR)]
 
 
 def _unknown(drill: Drill) -> Drill:
@@ -81,49 +86,63 @@ def _unknown(drill: Drill) -> Drill:
     return drill
 
 
-def ask(rng: Random, shape: Shape) -> Drill:
-    """A statement that asks for something, and the call."""
-    made = make_exercise(rng, shape)
-    return Drill(made.statement, made.code, made.skeleton)
+def ask(rng: Random, shape: Shape) -> list[Drill]:
+    """Statements that ask for something, and the calls."""
+    return [Drill(m.statement, m.code, m.skeleton) for m in make_exercises(rng, shape, PAIR)]
 
 
 def carry(rng: Random, shape: Shape) -> Drill:
     """An expression alone, carried into code."""
+    if rng.random() < 0.4:
+        return _carry_any(rng, shape)
     x = draw_variable(rng)
     f = insist(lambda: _spoken_of(rng, x, replace(shape, high=rng.choice(HIGHS))))
-    notation = rng.choice((*NOTATIONS, "words"))
+    notation = rng.choice((*NOTATIONS, "words", "words"))
     heads = SPOKEN_HEADS if notation == "words" else HEADS
     shown = spoken(f) if notation == "words" else words(f, notation)
     statement = rng.choice(heads).format(f=shown, x=x)
     if rng.random() < 0.25:
         return Drill(statement, _numpy_code(rng, f, x), skeleton(f))
-    name = rng.choice(LETTERS.replace(str(x), ""))
-    lines = [declare([x]), f"{name} = {source(f)}", f"{RESULT} = {name}"]
+    return Drill(statement, _sympy_code(rng, f), skeleton(f))
+
+
+def _carry_any(rng: Random, shape: Shape) -> Drill:
+    x = draw_letter(rng)
+    f = draw_expression(rng, x, shape)
+    statement = rng.choice(HEADS).format(f=words(f, rng.choice(NOTATIONS)), x=x)
+    return Drill(statement, _sympy_code(rng, f), skeleton(f))
+
+
+def _sympy_code(rng: Random, f: Any) -> str:
+    symbols = sorted(f.free_symbols, key=str)
+    name = rng.choice([one for one in LETTERS if sympy.Symbol(one) not in symbols])
+    lines = [declare(symbols), f"{name} = {source(f)}", f"{RESULT} = {name}"]
     if rng.random() < 0.5:
         lines[1:] = [f"{RESULT} = {source(f)}"]
-    return Drill(statement, script(lines, rng.choice(STYLES)), skeleton(f))
+    return script(lines, rng.choice(STYLES))
 
 
 def make_drills(count: int, config: SyntheticConfig, seed: int, processes: int) -> Iterator[Drill]:
     """`count` drills, shaped as problems are; how many processes make them changes nothing."""
-    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    pairs = (count + 1) // PAIR
+    chunks = [range(start, min(start + CHUNK, pairs)) for start in range(0, pairs, CHUNK)]
     if not chunks:
         return
     with open_pool(processes, len(chunks)) as pool:
-        for drills in pool.map(_make, chunks, [config] * len(chunks), [seed] * len(chunks)):
-            yield from drills
+        found = pool.map(_make, chunks, [config] * len(chunks), [seed] * len(chunks))
+        yield from islice((drill for drills in found for drill in drills), count)
 
 
 def _make(indices: range, config: SyntheticConfig, seed: int) -> list[Drill]:
     shape = shape_of(config)
-    return [_in_time(seed, index, shape) for index in indices]
+    return [drill for index in indices for drill in _in_time(seed, index, shape)]
 
 
-def _in_time(seed: int, index: int, shape: Shape) -> Drill:
-    """The drill of that index, or of a later one where SymPy does not come back."""
+def _in_time(seed: int, index: int, shape: Shape) -> list[Drill]:
+    """The pair of that index, or of a later one where SymPy does not come back."""
 
-    def make(attempt: int) -> Drill:
-        return make_drill(seed, index + attempt * RESERVED, shape)
+    def make(attempt: int) -> list[Drill]:
+        return make_pair(seed, index + attempt * RESERVED, shape)
 
     return first_in_time(make, CPU_SECONDS, f"drill {index}")
 

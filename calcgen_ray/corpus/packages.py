@@ -21,7 +21,7 @@ from calcgen_ray.corpus.scripts import decode
 from calcgen_ray.corpus.split import place
 from calcgen_ray.errors import DataError
 
-PIECE_CHARS = 1200
+PIECE_CHARS = 600
 LEFT_OUT = frozenset({"tests", "test", "testing", "benchmarks", "_vendor", "vendored", "extern"})
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -15,6 +15,7 @@ from calcgen_ray.problem import Difficulty, Expected
 Phrasings = Mapping[str, tuple[str, ...]]
 """Wordings by variant of the question; the fields stand in braces, <a|b> is one of a and b."""
 
+DRAWS = 30
 CHOICE = re.compile(r"<([^<>]*\|[^<>]*)>")
 
 
@@ -54,23 +55,37 @@ def ask(variant: str, **fields: Any) -> Question:
     return Question(variant, fields)
 
 
-def phrase(rng: Random, phrasings: Phrasings, question: Question) -> tuple[int, str]:
+def phrase(
+    rng: Random,
+    phrasings: Phrasings,
+    question: Question,
+    needed: str = "",
+    change: Callable[[Random, str], str] | None = None,
+) -> tuple[int, str]:
     """One wording of the question's variant, drawn evenly, with its fields filled in.
 
     The number counts over all variants. All expressions are written in one notation, drawn anew.
+
+    Args:
+        needed: a field that the wording must have; should there be none, any wording serves.
+        change: is applied to the wording before its fields are filled in.
     """
     start = 0
     for name, wordings in phrasings.items():
         if name == question.variant:
             break
         start += len(wordings)
-    number = rng.randrange(len(phrasings[question.variant]))
+    for _ in range(DRAWS):
+        number = rng.randrange(len(phrasings[question.variant]))
+        template = expand(phrasings[question.variant][number], rng)
+        if not needed or f"{{{needed}}}" in template:
+            break
+    template = change(rng, template) if change else template
     notation = rng.choice(NOTATIONS)
     filled = {
         name: field if isinstance(field, str) else words(field, notation)
         for name, field in question.fields.items()
     }
-    template = expand(phrasings[question.variant][number], rng)
     return start + number, template.format(**filled)
 
 

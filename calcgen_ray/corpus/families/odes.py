@@ -219,17 +219,32 @@ def code_of(rng: Random, equation: Equation, x: Symbol, y: Any, conditions: Any)
     eq = derivatives(f"Eq({ordered(equation.left, source)}, {source(equation.right)})")
     ics = ""
     if conditions:
-        # Slopes at 0 are Subs objects, which dsolve wants as f(x).diff(x).subs(x, 0).
+        # Slopes at a point are Subs objects, which dsolve wants as f(x).diff(x).subs(x, 0).
         pairs = [
-            f"{y}.diff({x}).subs({x}, 0): {value}" if key.has(sympy.Derivative)
-            else f"{name}(0): {value}"
+            f"{y}.diff({x}).subs({x}, {point_of(key)}): {value}" if key.has(sympy.Derivative)
+            else f"{name}({point_of(key)}): {value}"
             for key, value in conditions.items()
         ]  # fmt: skip
         ics = f", ics={{{', '.join(pairs)}}}"
-    lines = [declare([x]), f"{name} = Function('{name}')"]
+    letters = {x} | equation.left.free_symbols | equation.right.free_symbols
+    lines = [declare(sorted(letters, key=str)), f"{name} = Function('{name}')"]
     if rng.random() < 0.6 or conditions:
         lines, eq = [*lines, f"eq = {eq}"], "eq"
     return script([*lines, f"result = dsolve({eq}, {y}{ics})"], rng.choice(STYLES))
+
+
+def point_of(key: Any) -> Any:
+    """Where a condition's value is: 0 of f(0), or of f'(0), which is a Subs object."""
+    return key.point[0] if key.has(sympy.Derivative) else key.args[0]
+
+
+def said(conditions: Any, name: str) -> str:
+    """Conditions in words: y(0) = 1 and y'(0) = 2."""
+    parts = []
+    for key, value in conditions.items():
+        prime = "'" if key.has(sympy.Derivative) else ""
+        parts.append(f"{name}{prime}({point_of(key)}) = {text(value)}")
+    return " and ".join(parts)
 
 
 def draw(rng: Random, difficulty: Difficulty, shape: Shape) -> Draft:
@@ -255,11 +270,7 @@ def finish(
     short = rng.random() < 0.5
     left = prime(ordered(equation.left, text), y, x, short)
     right = prime(text(equation.right), y, x, short)
-    slope, start = f"{name}'(0) = ", f"{name}(0) = "
-    at = " and ".join(
-        (slope if key.has(sympy.Derivative) else start) + text(value)
-        for key, value in conditions.items()
-    )
+    at = said(conditions, name)
     variant = "initial" if conditions else "general"
     question = ask(variant, eq=f"{left} = {right}", y=name, x=str(x), at=at)
     eq = Eq(equation.left, equation.right, evaluate=False)

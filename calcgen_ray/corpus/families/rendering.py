@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -14,18 +14,29 @@ SYMPY_NAMES = (
     "symbols", "Function", "Eq", "Rational",
     "diff", "integrate", "limit", "series", "dsolve", "solve", "linsolve",
     "simplify", "expand", "factor", "cancel", "apart", "together",
-    "sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "Abs", "pi", "E", "oo",
+    "sqrt", "exp", "log", "sin", "cos", "tan", "asin", "acos", "atan", "Abs", "pi", "E", "I", "oo",
 )  # fmt: skip
-SPECIAL = {
-    "sinh": 1, "cosh": 1, "tanh": 1, "asinh": 1, "acosh": 1, "atanh": 1, "coth": 1, "acoth": 1,
-    "cot": 1, "sec": 1, "csc": 1, "acot": 1, "asec": 1, "acsc": 1, "sign": 1, "atan2": 2,
-    "gamma": 1, "loggamma": 1, "digamma": 1, "polygamma": 2, "beta": 2, "zeta": 1,
-    "factorial": 1, "erf": 1, "erfc": 1, "erfi": 1, "Si": 1, "Ci": 1, "Shi": 1, "Chi": 1,
-    "Ei": 1, "li": 1, "expint": 2, "fresnels": 1, "fresnelc": 1, "LambertW": 1,
-    "airyai": 1, "airybi": 1, "airyaiprime": 1, "airybiprime": 1, "besselj": 2, "bessely": 2,
-    "besseli": 2, "besselk": 2, "legendre": 2, "chebyshevt": 2, "hermite": 2, "Heaviside": 1,
+SPECIAL: Mapping[str, tuple[int, ...]] = {
+    **dict.fromkeys((
+        "sinh", "cosh", "tanh", "coth", "sech", "csch", "asinh", "acosh", "atanh", "acoth", "asech",
+        "acsch", "cot", "sec", "csc", "acot", "asec", "acsc", "sign", "floor", "ceiling",
+        "gamma", "loggamma", "digamma", "trigamma", "factorial", "factorial2", "subfactorial",
+        "erf", "erfc", "erfi", "erfinv", "erfcinv", "Si", "Ci", "Shi", "Chi", "Ei", "li", "Li",
+        "fresnels", "fresnelc", "airyai", "airybi", "airyaiprime", "airybiprime", "Heaviside",
+        "DiracDelta", "sinc", "conjugate", "re", "im", "dirichlet_eta", "elliptic_k", "fibonacci",
+        "lucas", "catalan",
+    ), (1,)),
+    **dict.fromkeys((
+        "atan2", "polygamma", "beta", "erf2", "lowergamma", "uppergamma", "polylog", "expint",
+        "besselj", "bessely", "besseli", "besselk", "hankel1", "hankel2", "jn", "yn", "legendre",
+        "chebyshevt", "chebyshevu", "hermite", "laguerre", "binomial", "RisingFactorial",
+        "FallingFactorial", "elliptic_f",
+    ), (2,)),
+    **dict.fromkeys(("zeta", "LambertW", "harmonic", "elliptic_e"), (1, 2)),
+    **dict.fromkeys(("Max", "Min"), (2, 2, 3)),
+    **dict.fromkeys(("assoc_legendre", "gegenbauer", "assoc_laguerre", "lerchphi"), (3,)),
 }  # fmt: skip
-"""SymPy's functions beyond the families' own, with their numbers of arguments."""
+"""SymPy's functions beyond the families' own, with the numbers of arguments that they take."""
 IMPORTED = (*SYMPY_NAMES, *SPECIAL)
 NAME = re.compile(rf"(?<![\w.'])({'|'.join(IMPORTED)})\b(?!=)")
 NUMPY = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "E": "e", "Abs": "abs"}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from calcgen_ray.config import Config, SyntheticConfig
 from calcgen_ray.corpus import store
 from calcgen_ray.corpus.build import build
-from calcgen_ray.corpus.drills import CHUNK, carry, make_drill, make_drills
+from calcgen_ray.corpus.drills import CHUNK, PAIR, carry, make_drills, make_pair
 from calcgen_ray.corpus.families.skeletons import skeleton
 from calcgen_ray.corpus.families.trees import Shape
 from calcgen_ray.corpus.synthetic import shape_of
@@ -27,8 +27,8 @@ def run(code: str) -> dict[str, object]:
 
 
 WORDS = re.compile(r"\b(the|squared|cubed|minus)\b")
-HEAD = re.compile(r"^(Let |Define )?(f\(\w\) = |y = )|^The function |^Write ")
-TAIL = re.compile(r"( as code|, a function of \w)?\.?$")
+HEAD = re.compile(r"^(Let |Define )?(f\(\w+\) = |y = )|^The function |^Write ")
+TAIL = re.compile(r"( as code|, a function of \w+)?\.?$")
 
 
 def in_python(statement: str) -> str:
@@ -51,12 +51,14 @@ def test_the_code_gives_the_expression(index: int) -> None:
 
 
 def test_how_they_are_made_changes_nothing() -> None:
-    count = CHUNK + 3
+    count = PAIR * CHUNK + 3
     spread = list(make_drills(count, SyntheticConfig(), 3, 2))
-    assert spread == [make_drill(3, index, shape_of(SyntheticConfig())) for index in range(count)]
+    shape = shape_of(SyntheticConfig())
+    made = [drill for index in range(CHUNK + 2) for drill in make_pair(3, index, shape)]
+    assert spread == made[:count]
     assert len({drill.text for drill in spread}) > 0.9 * count
     assert list(make_drills(0, SyntheticConfig(), 3, 2)) == []
-    assert make_drill(4, 0, Shape()) != spread[0]
+    assert make_pair(4, 0, Shape()) != spread[:PAIR]
 
 
 def test_a_corpus_holds_drills_split_by_expression(tmp_path) -> None:
