@@ -223,6 +223,10 @@ class ServeConfig(Section):
     compute_type: Literal["auto", "int8", "float32", "float16", "int8_float16"] = "auto"
     """auto: int8 on a CPU, float16 on a GPU."""
     max_queued_requests: Annotated[Int, Field(ge=1)] = 128
+    run: bool = True
+    """Whether `POST /v1/run` runs code that clients send."""
+    isolation: Literal["strict", "basic"] = "strict"
+    """As judge.isolation, for code that clients send; its limits are those of judge."""
 
 
 DEFAULT_SPACE: dict[str, Distribution] = {

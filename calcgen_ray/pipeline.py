@@ -108,6 +108,10 @@ def serve_args(config: Config, entry: Entry) -> ServeArgs:
         cpus=serve.cpus,
         gpus=1.0 if serve.device == "gpu" else 0.0,
         max_queued_requests=serve.max_queued_requests,
+        run=serve.run,
+        isolation=serve.isolation,
+        run_seconds=config.judge.seconds,
+        run_memory_mb=config.judge.memory_mb,
     )
 
 

@@ -63,6 +63,7 @@ class Sandbox:
         job_seconds: wall time for all segments of a job; six times `seconds` if not given.
         isolation: `strict` refuses to start where one of the layers is missing; `basic` takes
             what there is and warns once.
+        setting: the key of the configuration that `isolation` comes from, for what is told.
         without: layers to leave off, for tests and for machines where one misbehaves.
 
     Raises:
@@ -77,6 +78,7 @@ class Sandbox:
         *,
         job_seconds: float | None = None,
         isolation: Isolation = "basic",
+        setting: str = "judge.isolation",
         without: Collection[str] = (),
     ) -> None:
         if servers < 1 or seconds <= 0 or memory_bytes <= 0:
@@ -86,7 +88,7 @@ class Sandbox:
             )
         if unknown := sorted(set(without) - set(OPTIONAL)):
             raise SandboxError(f"without={unknown}: no such layer; there are {', '.join(OPTIONAL)}")
-        self.servers, self.isolation = servers, isolation
+        self.servers, self.isolation, self.setting = servers, isolation, setting
         self.limits = Limits(seconds, job_seconds or 6 * seconds, memory_bytes)
         self._asked = bool(without)
         self._pool = Pool(partial(ServerProcess, tuple(without)), servers, self._check)
@@ -161,8 +163,8 @@ class Sandbox:
         listed = ", ".join(f"{name} ({reason})" for name, reason in missing.items())
         if self.isolation == "strict":
             raise SandboxError(
-                f"judge.isolation is strict and this machine lacks: {listed}; allow them "
-                "(`calcgen doctor` lists all), or set judge.isolation=basic for code you trust"
+                f"{self.setting} is strict and this machine lacks: {listed}; allow them "
+                f"(`calcgen doctor` lists all), or set {self.setting}=basic for code you trust"
             )
         if not self._asked and listed not in _warned:
             _warned.add(listed)

@@ -37,6 +37,10 @@ def build(args: ServeArgs) -> Any:
         compute_type=args.compute_type,
         threads=args.threads,
         max_queued_requests=args.max_queued_requests,
+        run=args.run,
+        isolation=args.isolation,
+        run_seconds=args.run_seconds,
+        run_memory_mb=args.run_memory_mb,
     )
     # The replica keeps the queue and tells an overflow in OpenAI's form. Serve's own limit, which
     # knows only plain text and counts requests that are merely being routed, stands well behind.

@@ -29,3 +29,11 @@ class ServeArgs(BaseModel):
     """GPUs that each replica reserves."""
     max_queued_requests: int = Field(default=128, ge=1, le=100_000)
     """Requests that wait in one replica; the next is answered with 429."""
+    run: bool = True
+    """Whether `POST /v1/run` runs code."""
+    isolation: Literal["strict", "basic"] = "strict"
+    """strict runs no code where a layer of the sandbox is missing; basic takes what there is."""
+    run_seconds: float = Field(default=10.0, gt=0, le=600)
+    """Wall time of one piece of code."""
+    run_memory_mb: int = Field(default=4096, ge=512, le=10**6)
+    """Address space of one piece of code, some 350 MB of imported modules included."""

@@ -8,7 +8,7 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -20,7 +20,8 @@ from calcgen_ray.generate.engine import Engine, EngineName, SamplingParams, open
 from calcgen_ray.problem import Completion
 from calcgen_ray.serving import answers, errors
 from calcgen_ray.serving.errors import ApiError
-from calcgen_ray.serving.limits import parse, read_body
+from calcgen_ray.serving.limits import parse, read, read_body
+from calcgen_ray.serving.running import CodeRunner, RunRequest, run_answer
 
 api = FastAPI(title="calcgen-ray", docs_url=None, redoc_url=None)
 errors.install(api)
@@ -38,6 +39,10 @@ class Served(BaseModel):
     compute_type: str
     threads: int
     max_queued_requests: int
+    run: bool
+    isolation: Literal["strict", "basic"]
+    run_seconds: float
+    run_memory_mb: int
 
 
 @serve.deployment
@@ -52,6 +57,7 @@ class Completions:
         )
         self.max_tokens_total = self.engine.max_tokens_total
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
+        self.runner = self._open_runner() if served.run else None
         self.engine.generate(["# warm\n"], SamplingParams(max_tokens=1, temperature=0.0))
 
     @api.post("/v1/completions")
@@ -61,6 +67,13 @@ class Completions:
         groups = await self._generate(list(wanted.prompt), wanted.sampling)
         body = answers.text_completion(self.served.model, self.served.digest, groups)
         return JSONResponse(body)
+
+    @api.post("/v1/run")
+    async def run(self, request: Request) -> JSONResponse:
+        if self.runner is None:
+            raise ApiError(404, "running code is switched off here; set serve.run=true")
+        wanted = read(RunRequest, await read_body(request))
+        return JSONResponse(run_answer(await self.runner.run(wanted)))
 
     @api.get("/v1/models")
     async def models(self) -> JSONResponse:
@@ -94,6 +107,10 @@ class Completions:
         finally:
             self.waiting -= 1
 
+    def _open_runner(self) -> CodeRunner:
+        served = self.served
+        return CodeRunner(served.isolation, served.run_seconds, served.run_memory_mb << 20)
+
     def _check_model(self, model: str | None) -> None:
         if model not in (None, self.served.model):
             raise ApiError(
@@ -112,6 +129,9 @@ class Completions:
             raise RuntimeError("the engine is closed")
 
     def __del__(self) -> None:
+        runner, self.runner = getattr(self, "runner", None), None
+        if runner is not None:
+            runner.close()
         engine, self.engine = getattr(self, "engine", None), None
         if engine is not None:
             self.pool.shutdown(wait=True, cancel_futures=True)

@@ -14,6 +14,7 @@ _CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "request_too_large",
+    415: "unsupported_media_type",
     429: "overloaded",
     500: "internal_error",
     503: "unavailable",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -120,15 +120,26 @@ class CompletionRequest(BaseModel):
         )
 
 
+Model = TypeVar("Model", bound=BaseModel)
+
+
 def parse(body: bytes, max_tokens_total: int) -> CompletionRequest:
-    """The request in a body.
+    """The completion request in a body.
 
     Raises:
         ApiError: 400, with the field, the value and what is allowed.
     """
-    context = {"max_tokens_total": max_tokens_total}
+    return read(CompletionRequest, body, {"max_tokens_total": max_tokens_total})
+
+
+def read(wanted: type[Model], body: bytes, context: dict[str, Any] | None = None) -> Model:
+    """The request of that type in a body.
+
+    Raises:
+        ApiError: 400, with the field, the value and what is allowed.
+    """
     try:
-        return CompletionRequest.model_validate_json(body, context=context)
+        return wanted.model_validate_json(body, context=context)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
@@ -140,6 +151,9 @@ def parse(body: bytes, max_tokens_total: int) -> CompletionRequest:
         raise ApiError(400, reason, param=name if name in {*_NEUTRAL, "n"} else None)
     if first["type"] == "missing":
         raise ApiError(400, f"{where}: is missing", param=where)
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(wanted.model_fields)
+        raise ApiError(400, f"{where[:100]}: is no field of this request; it has {known}")
     raise ApiError(400, f"{where}: got {_short(first['input'])}; {_plain(reason)}", param=where)
 
 
@@ -155,9 +169,14 @@ def _plain(reason: str) -> str:
 async def read_body(request: Request) -> bytes:
     """The body, read no further than its limit.
 
+    Only JSON is read: a page of another site cannot send that without being asked first.
+
     Raises:
-        ApiError: 413.
+        ApiError: 413 or 415.
     """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(415, f"content-type: got {kind[:100]!r}; send application/json")
     refusal = ApiError(413, f"the body is over {MAX_BODY_BYTES:,} bytes; send fewer prompts")
     told = request.headers.get("content-length", "")
     if told.isdigit() and len(told) < 20 and int(told) > MAX_BODY_BYTES:

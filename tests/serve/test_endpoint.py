@@ -24,7 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 def post(url, body, **options):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return httpx.post(f"{url}/v1/completions", content=content, timeout=60, **options)
+    headers = {"content-type": "application/json"} | options.pop("headers", {})
+    return httpx.post(
+        f"{url}/v1/completions", content=content, headers=headers, timeout=60, **options
+    )
 
 
 def told(response, status, param=None):
@@ -206,7 +209,8 @@ def test_body_size(url):
         for _ in range(30):
             yield b" " * 100_000
 
-    told(httpx.post(f"{url}/v1/completions", content=chunks(), timeout=60), 413)
+    headers = {"content-type": "application/json"}
+    told(httpx.post(f"{url}/v1/completions", content=chunks(), headers=headers, timeout=60), 413)
 
 
 def test_our_client(url):
