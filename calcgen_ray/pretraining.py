@@ -28,6 +28,7 @@ from calcgen_ray.train import journal
 from calcgen_ray.train.run import TrainResult
 
 START, BASE, RECIPE, CARD = "start", "base", "recipe.json", "README.md"
+RANDOM = "embedded-random"
 
 
 def pretrain(
@@ -45,8 +46,10 @@ def pretrain(
         CalcgenError: whatever a stage raises.
     """
     corpus = build(config, stage)
-    start = make_start(config, corpus, folder / START)
-    changed = settings.replace(config, {"model": str(start), "revision": None})
+    changed = config
+    if config.model == RANDOM:
+        start = make_start(config, corpus, folder / START)
+        changed = settings.replace(config, {"model": str(start), "revision": None})
     trained = training.train(changed, corpus, folder, listen)
     plot_run(folder)
     recipe = describe(config, corpus, trained)
