@@ -237,14 +237,54 @@ DEFAULT_SPACE: dict[str, Distribution] = {
 
 class TuneConfig(Section):
     trials: Annotated[Int, Field(ge=1, le=100_000)] = 4
+    """Of a grid all points are tried, whatever stands here."""
     concurrent: Annotated[Int, Field(ge=0)] = 0
     """Trials at once; 0 means as many as fit."""
-    scheduler: Literal["asha", "none"] = "asha"
-    searcher: Literal["random", "optuna"] = "random"
+    scheduler: Literal["asha", "median", "pbt", "none"] = "asha"
+    """What ends a trial early: asha and median compare trials at equal epochs; pbt lets the worst
+    go on from the best one's checkpoint with other values."""
+    searcher: Literal["random", "optuna", "grid"] = "random"
+    """Where values come from: drawn, proposed by Optuna's TPE, or every combination of choices."""
     grace_epochs: Positive = 1
+    """asha and median end no trial before."""
     reduction_factor: Annotated[Int, Field(ge=2, le=16)] = 2
+    """asha keeps one trial in so many at each rung."""
+    population: Annotated[Int, Field(ge=2, le=1000)] = 4
+    """Members of pbt; trials / population are the generations."""
+    interval_epochs: Positive = 1
+    """Epochs of a generation of pbt."""
+    max_seconds: Annotated[Float, Field(gt=0)] | None = None
+    """No trial begins after so long, and those that run end with their next score."""
+    max_tokens: Annotated[Int, Field(ge=1)] | None = None
+    """The same for training tokens, of all trials together."""
+    report_to: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
+    """Trackers that hear of every score; each needs its package."""
     space: dict[str, Distribution] = DEFAULT_SPACE
     """Dotted key of the configuration: log_uniform, uniform, int_uniform or choice."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> TuneConfig:
+        if self.searcher == "grid":
+            wrong = [key for key, law in self.space.items() if "choice" not in law]
+            if wrong:
+                raise ValueError(f"space: {wrong[0]!r} must be choice: [...] for searcher grid")
+        if self.scheduler != "pbt":
+            return self
+        if self.searcher != "random":
+            raise ValueError(
+                f"searcher: {self.searcher} does not go with scheduler pbt; use random"
+            )
+        if self.trials % self.population:
+            raise ValueError(
+                f"trials: {self.trials} is no multiple of population {self.population}, as "
+                "generations of pbt need"
+            )
+        wrong = [key for key in self.space if not key.startswith("optim.")]
+        if wrong:
+            raise ValueError(
+                f"space: {wrong[0]!r} cannot change while a model trains; pbt takes keys of optim"
+            )
+        return self
 
 
 class Config(Section):
@@ -276,6 +316,11 @@ class Config(Section):
                 f"train.batch_size {self.train.batch_size}"
             )
         check_space(self.tune.space, self.model_dump())
+        if self.tune.scheduler == "pbt" and self.optim.schedule != "constant":
+            raise ValueError(
+                f"optim.schedule: {self.optim.schedule} runs over a whole training, which pbt cuts "
+                "into generations; set constant"
+            )
         return self
 
     def digest(self, *sections: str) -> str:

@@ -118,7 +118,8 @@ def tune(
 
     resolved = load(config, overrides, model)
     if dry_run:
-        return views.show_plan(screen, resolved)
+        views.show_plan(screen, resolved)
+        return views.show_search_plan(screen, resolved)
     jobs.tune(screen, resolved, json=json)
 
 
@@ -243,6 +244,21 @@ def bench_judge(
     from calcgen_ray.cli import jobs
 
     jobs.bench_judge(screen, load(config, overrides), json=json)
+
+
+@bench_app.command("tune")
+def bench_tune(
+    search: ConfigArg = "tune_configs/asha.yaml",
+    grid: Annotated[
+        str, typer.Argument(help="The grid to compare with.")
+    ] = "tune_configs/grid.yaml",
+    overrides: Overrides = None,
+    json: Json = False,
+) -> None:
+    """A search's best perplexity and tokens over the full grid's."""
+    from calcgen_ray.cli import jobs
+
+    jobs.bench_tune(screen, load(search, overrides), load(grid, overrides), json=json)
 
 
 @app.command("ls")

@@ -11,10 +11,11 @@ from typing import Any
 from calcgen_ray import cluster, pipeline
 from calcgen_ray.cli import views
 from calcgen_ray.cli.screen import Screen
+from calcgen_ray.cli.search import SearchView
 from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
 from calcgen_ray.corpus.build import build
-from calcgen_ray.errors import InputError
+from calcgen_ray.errors import ConfigError, InputError
 from calcgen_ray.problem import as_prompt
 from calcgen_ray.registry.locate import find_checkpoint
 
@@ -75,23 +76,28 @@ def pretrain(screen: Screen, config: Config, out: Path | None, *, json: bool) ->
 
 
 def tune(screen: Screen, config: Config, *, json: bool) -> None:
+    from calcgen_ray.report.search import plot_search
     from calcgen_ray.tune import table
+    from calcgen_ray.tune.driver import preflight
     from calcgen_ray.tune.driver import tune as search
 
     folder = pipeline.run_folder(config)
     with screen.quiet(folder / LOG):
         try:
+            at_once = preflight(config)
+            screen.say(f"{table.count(config)} trials, {at_once} at once")
             with screen.progress():
-                listeners = _listeners(screen, config)
-                found = search(config, build(config, listeners.stage), folder, listeners.tune)
+                corpus = build(config, screen.advance)
+            view = SearchView(screen, table.count(config))
+            with screen.live(view.table):
+                found = search(config, corpus, folder, view)
         finally:
             cluster.disconnect()
         rows = [table.flat(row) for row in found.rows]
-        shown = [
-            {k.rsplit(".", 1)[-1]: v for k, v in row.items() if k != "checkpoint"} for row in rows
-        ]
-        screen.table("trials by perplexity", shown)
-        screen.say(f"table: {folder / table.TABLE}; best settings: {folder / table.BEST}")
+        views.show_trials(screen, rows, folder / table.TABLE)
+        plots = plot_search(config, folder)
+        screen.say(f"plots: {', '.join(str(path) for path in plots)}")
+        screen.say(f"train the best again: calcgen train {folder / table.BEST} run.name=NAME")
         screen.say(f"promote the winner: calcgen promote {found.best.checkpoint}")
         if json:
             screen.json({"run": config.run_name, **pipeline.describe_search(found),
@@ -217,6 +223,29 @@ def bench_judge(screen: Screen, config: Config, *, json: bool) -> None:
         screen.json(found)
 
 
+def bench_tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
+    from calcgen_ray.bench.tune import bench_tune as measure
+    from calcgen_ray.tune import table
+
+    if table.differing(search, grid):
+        raise ConfigError(
+            f"bench tune compares searches of one training, but these differ in "
+            f"{', '.join(table.differing(search, grid))}; take the same base for both"
+        )
+    with screen.quiet(pipeline.run_folder(search) / LOG):
+        try:
+            with screen.progress():
+                corpus = build(grid, screen.advance)
+            view = SearchView(screen, table.count(search) + table.count(grid))
+            with screen.live(view.table):
+                found = measure(search, grid, corpus, view)
+        finally:
+            cluster.disconnect()
+        screen.facts("search and grid", found)
+        if json:
+            screen.json(found)
+
+
 def bench_train(screen: Screen, config: Config, *, json: bool) -> None:
     from calcgen_ray.bench.train import bench_train as measure
 
@@ -235,7 +264,7 @@ def _listeners(screen: Screen, config: Config) -> pipeline.Listeners:
     return pipeline.Listeners(
         stage=screen.advance,
         train=TrainView(screen, config.train.log_steps),
-        tune=lambda event: _tune_line(screen, event),
+        tune=SearchView(screen, config.tune.trials),
         say=screen.say,
     )
 
@@ -262,17 +291,6 @@ class TrainView:
             self.screen.advance("train", step, self.total, note, plain=False)
             if (step - 1) % self.log_steps == 0 or step == self.total:
                 self.screen.say(f"  step {step:5}/{self.total}, {note}")
-
-
-def _tune_line(screen: Screen, event: Mapping[str, Any]) -> None:
-    if event["event"] == "start":
-        values = ", ".join(f"{k} {v:.4g}" for k, v in event["values"].items())
-        screen.say(f"  trial {event['trial']}: {values}")
-    elif event["event"] == "result" and "perplexity" in event:
-        screen.say(f"  trial {event['trial']}: epoch {event['epochs']}, "
-                   f"perplexity {event['perplexity']:.3f}")  # fmt: skip
-    elif event["event"] == "error":
-        screen.say(f"  trial {event['trial']}: failed")
 
 
 def _wait(screen: Screen, told: dict[str, Any]) -> None:

@@ -6,12 +6,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -26,7 +27,7 @@ class Screen:
         self.console = Console(highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
         self._tasks: dict[str, Any] = {}
-        self._last = 0.0
+        self._last, self._live = 0.0, False
 
     def say(self, text: str = "") -> None:
         """One line of plain text."""
@@ -96,6 +97,24 @@ class Screen:
                 yield
             finally:
                 self._progress, self._tasks = None, {}
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a live table is on the screen."""
+        return self._live
+
+    @contextmanager
+    def live(self, table: Callable[[], Any]) -> Iterator[None]:
+        """Shows what `table` gives, anew twice a second; nothing where there is no terminal."""
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(get_renderable=table, console=self.console, refresh_per_second=2, transient=True):
+            self._live = True
+            try:
+                yield
+            finally:
+                self._live = False
 
     def advance(
         self, stage: str, done: int, total: int, note: str = "", *, plain: bool = True

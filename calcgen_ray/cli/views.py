@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from calcgen_ray import cluster, runtime, settings
@@ -11,6 +12,9 @@ from calcgen_ray.config import Config
 from calcgen_ray.judge.isolation.layers import probe
 from calcgen_ray.report.evaluation import families, side_by_side
 from calcgen_ray.report.versions import versions
+
+SHOWN = 20
+"""Trials of a search on the screen."""
 
 
 def show_plan(screen: Screen, config: Config) -> None:
@@ -80,6 +84,30 @@ def show_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
         "endpoint": f"{serve['url']}, first completion in {serve['latency_s']:.2f} s",
     })  # fmt: skip
     screen.say("\n" + serve["prompt"] + serve["completion"].rstrip() + "\n")
+
+
+def show_search_plan(screen: Screen, config: Config) -> None:
+    """What a trial needs, what this machine has, and how many trials fit at once."""
+    from calcgen_ray.tune.driver import concurrency
+    from calcgen_ray.tune.table import count
+
+    has = cluster.local_resources()
+    device = cluster.fit(config.workers, has)
+    each = cluster.per_worker(config.workers, device)
+    screen.facts("search plan", {
+        "trials": f"{count(config)}, {config.tune.searcher} and {config.tune.scheduler}",
+        "a trial needs": f"{config.workers.count} x {each}",
+        "this machine has": has,
+        "at once": concurrency(config, has),
+    })  # fmt: skip
+
+
+def show_trials(screen: Screen, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """The best trials; the rest stands in the file."""
+    shown = [{k.rsplit(".", 1)[-1]: v for k, v in row.items() if k != "checkpoint"} for row in rows]
+    screen.table("trials by perplexity", shown[:SHOWN])
+    more = f" ({len(rows) - SHOWN} more trials)" if len(rows) > SHOWN else ""
+    screen.say(f"table: {path}{more}")
 
 
 def show_evaluation(screen: Screen, checkpoints: Sequence[Mapping[str, Any]]) -> None:

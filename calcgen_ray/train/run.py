@@ -18,8 +18,8 @@ from calcgen_ray.train import journal
 from calcgen_ray.train.loop import CHECKPOINTS
 
 CONFIG = "config.yaml"
-_WEIGHTS = ("model", "revision", "corpus.", "architecture.", "train.", "optim.", "run.seed")
-_FREE = ("corpus.processes", "train.keep_checkpoints", "train.log_steps")
+WEIGHTS = ("model", "revision", "corpus.", "architecture.", "train.", "optim.", "run.seed")
+FREE = ("corpus.processes", "train.keep_checkpoints", "train.log_steps")
 """What a run's weights depend on, and the keys among them that may change when it goes on."""
 
 
@@ -56,19 +56,20 @@ def prepare(config: Config, folder: Path) -> None:
 
 
 def _refuse_change(config: Config, old: Mapping[str, Any], folder: Path) -> None:
-    was, now = dict(_flat(old)), dict(_flat(config.model_dump(mode="json")))
+    was, now = dict(flatten(old)), dict(flatten(config.model_dump(mode="json")))
     for key, value in now.items():
-        if key.startswith(_WEIGHTS) and key not in _FREE and was.get(key) != value:
+        if key.startswith(WEIGHTS) and key not in FREE and was.get(key) != value:
             raise ConfigError(
                 f"run {folder.name!r} was made with {key}={was.get(key)!r}, now it is {value!r}; "
                 "choose another run.name, or delete the folder to start anew"
             )
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and values of a tree."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 

@@ -1,22 +1,28 @@
-"""What a search found: a row a trial, sorted by perplexity, read back from the trials' folders."""
+"""What a search found: a row a trial, sorted by perplexity, as CSV, Markdown and JSON."""
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from calcgen_ray.errors import CalcgenError, TuneError
+from calcgen_ray.config import Config
+from calcgen_ray.errors import TuneError
+from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal, run
+from calcgen_ray.train.loop import CHECKPOINTS
+from calcgen_ray.tune import proposals
+from calcgen_ray.tune.study import Study, Trial
 
-TABLE = "results.csv"
-MARKDOWN = "results.md"
+TABLE, MARKDOWN, JSON = "results.csv", "results.md", "results.json"
 BEST = "best.yaml"
+DECIDING = ("searcher", "scheduler", "space", "grace_epochs", "reduction_factor", "population",
+            "interval_epochs")  # fmt: skip
+"""Keys of `tune` that decide what is proposed and what is ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class Row:
     perplexity: float
     epochs: float
     steps: int
+    tokens: int
     seconds: float
     status: str
     checkpoint: str
@@ -50,46 +57,69 @@ class TuneResult:
         return self.rows[0]
 
 
-def read_row(folder: Path, keys: Sequence[str], status: str) -> Row:
-    """A trial's row from its folder alone; the best checkpoint of those that verify."""
-    tree = yaml.safe_load((folder / run.CONFIG).read_text("utf-8"))
-    entries = journal.read(folder / journal.JOURNAL)
-    scores = [entry for entry in entries if entry["event"] == "eval"]
-    steps = [entry for entry in entries if entry["event"] == "step"]
-    try:
-        found = run.result(folder)
-        checkpoint = str(found.checkpoint)
-        perplexity = min((e["perplexity"] for e in scores if e["step"]), default=math.nan)
-    except CalcgenError:
-        checkpoint, perplexity = "", math.nan
+def count(config: Config) -> int:
+    """How many trials the search is to have."""
+    return proposals.count(config.tune)
+
+
+def dependencies(config: Config) -> dict[str, Any]:
+    """What a search depends on, flat: another value of these makes another search."""
+    tree = config.model_dump(mode="json")
+    found = {
+        key: value
+        for key, value in run.flatten({name: part for name, part in tree.items() if name != "tune"})
+        if key.startswith(run.WEIGHTS) and key not in run.FREE
+    }
+    return found | {f"tune.{key}": tree["tune"][key] for key in DECIDING}
+
+
+def differing(one: Config, other: Config) -> list[str]:
+    """The keys, those of `tune` and the searched ones apart, in which two searches differ."""
+    free = {*one.tune.space, *other.tune.space}
+    pair = [dependencies(config) for config in (one, other)]
+    keys = [key for key in pair[0] if not key.startswith("tune.") and key not in free]
+    return [key for key in keys if pair[0][key] != pair[1][key]]
+
+
+def row(study: Study, trial: Trial) -> Row:
+    """A trial's row from the study and the trial's folder."""
+    home = study.home(trial.number)
+    steps = [e for e in journal.read(home / journal.JOURNAL) if e["event"] == "step"]
+    found = checkpoints.best(home / CHECKPOINTS)
     return Row(
-        trial=folder.name,
-        values={key: _at(tree, key) for key in keys},
-        perplexity=perplexity,
-        epochs=round(scores[-1]["epoch"], 2) if scores else 0.0,
+        trial=trial.name,
+        values=dict(trial.values),
+        perplexity=math.nan if trial.state == "diverged" else trial.perplexity,
+        epochs=round(trial.epochs, 2),
         steps=len(steps),
+        tokens=trial.tokens,
         seconds=round(sum(step["seconds"] for step in steps), 2),
-        status=status,
-        checkpoint=checkpoint,
+        status=trial.state,
+        checkpoint=str(found.path) if found else "",
     )
 
 
-def ranked(rows: Sequence[Row]) -> list[Row]:
-    """By perplexity, those without one last: nan is never best."""
-    return sorted(rows, key=lambda row: (math.isnan(row.perplexity), row.perplexity, row.trial))
+def settings_of(config: Config, best: Row) -> dict[str, Any]:
+    """The dotted keys and values that train the best trial anew."""
+    values = dict(best.values)
+    if config.tune.scheduler == "pbt":
+        values["train.epochs"] = max(1, round(best.epochs))
+    return values
 
 
 def write(result: TuneResult) -> None:
-    """The table as CSV and Markdown."""
+    """The table in three formats."""
     lines = [flat(row) for row in result.rows]
+    heads = list(lines[0]) if lines else ["trial"]
     with (result.folder / TABLE).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(lines[0]) if lines else ["trial"])
+        writer = csv.DictWriter(stream, heads)
         writer.writeheader()
         writer.writerows(lines)
-    heads = list(lines[0]) if lines else ["trial"]
     body = [heads, ["---"] * len(heads), *([str(v) for v in line.values()] for line in lines)]
     text = "\n".join("| " + " | ".join(cells) + " |" for cells in body)
     (result.folder / MARKDOWN).write_text(text + "\n", "utf-8")
+    plain = [{k: None if v != v else v for k, v in line.items()} for line in lines]
+    (result.folder / JSON).write_text(json.dumps(plain, indent=1) + "\n", "utf-8")
 
 
 def flat(row: Row) -> dict[str, Any]:
@@ -97,17 +127,10 @@ def flat(row: Row) -> dict[str, Any]:
     values = {key: _short(value) for key, value in row.values.items()}
     return {
         "trial": row.trial, **values, "perplexity": round(row.perplexity, 4),
-        "done": row.epochs, "steps": row.steps, "seconds": row.seconds,
+        "done": row.epochs, "steps": row.steps, "tokens": row.tokens, "seconds": row.seconds,
         "status": row.status, "checkpoint": row.checkpoint,
     }  # fmt: skip
 
 
 def _short(value: Any) -> Any:
     return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def _at(tree: Mapping[str, Any], key: str) -> Any:
-    node: Any = tree
-    for part in key.split("."):
-        node = node[part]
-    return node

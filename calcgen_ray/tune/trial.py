@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,26 +13,44 @@ METRIC = "perplexity"
 MODE = "min"
 
 
-def run_trial(values: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
-    """Trains with the sampled `values` of dotted keys.
+def run_trial(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
+    """Trains with the proposal's `values` of dotted keys in its own `folder`.
 
-    The inner run's folder is named by the trial's id alone, so that a retried trial goes on from
-    its own checkpoint.
+    The folder is named by the trial's number alone, so that a trial that was interrupted goes on
+    from its own checkpoint; one with a `donor` begins with the newest of that folder's.
     """
-    from ray.tune import get_context
     from ray.tune.integration.ray_train import TuneReportCallback
 
     from calcgen_ray import settings
     from calcgen_ray.train import run
     from calcgen_ray.train.driver import fit, make_trainer
 
-    config = settings.replace(settings.from_dict(payload["config"]), values)
-    folder = trial_folder(Path(payload["folder"]), get_context().get_trial_id())
+    config = settings.replace(settings.from_dict(payload["config"]), proposal["values"])
+    folder = Path(proposal["folder"])
     run.prepare(config, folder)
+    if proposal["donor"]:
+        hand_over(Path(proposal["donor"]), folder)
     callbacks = [TuneReportCallback()]
     fit(make_trainer(config, Path(payload["corpus"]), folder, payload["device"], callbacks))
 
 
-def trial_folder(folder: Path, trial: str) -> Path:
-    """Where a trial's run lies within its search's folder."""
-    return folder / "trials" / trial
+def hand_over(donor: Path, folder: Path) -> None:
+    """Copies the newest checkpoint of a run into another one that has none, whole or not at all.
+
+    Raises:
+        CheckpointError: the donor has none.
+    """
+    from calcgen_ray.errors import CheckpointError
+    from calcgen_ray.model import checkpoint as checkpoints
+    from calcgen_ray.train.loop import CHECKPOINTS
+
+    if checkpoints.latest(folder / CHECKPOINTS) is not None:
+        return
+    found = checkpoints.latest(donor / CHECKPOINTS)
+    if found is None:
+        raise CheckpointError(f"{donor}: no checkpoint to go on from; delete the search's folder")
+    root = folder / CHECKPOINTS
+    root.mkdir(parents=True, exist_ok=True)
+    draft = root / f".tmp-{uuid.uuid4().hex}"
+    shutil.copytree(found.path, draft)
+    os.rename(draft, root / found.path.name)

@@ -1,17 +1,40 @@
 """A search on a real Ray cluster of this machine: Tune over Train, and what it leaves behind."""
 
 import csv
+import json
 import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from calcgen_ray import settings
-from calcgen_ray.errors import DataError, ResourceError
+from calcgen_ray.errors import DataError, ResourceError, TuneError
 from calcgen_ray.model.checkpoint import verify
+from calcgen_ray.report.search import CURVES, HEAT, PARALLEL, SPENT, plot_search
 from calcgen_ray.tune import table
 from calcgen_ray.tune.driver import concurrency, tune
+from calcgen_ray.tune.study import read
 
 pytestmark = pytest.mark.ray
+
+DRIVER = """
+import sys
+from pathlib import Path
+from calcgen_ray import cluster, settings
+from calcgen_ray.tune.driver import tune
+config, corpus, folder = sys.argv[1:]
+hear = lambda event: print(event["event"], event["trial"], flush=True)
+found = tune(settings.load(config), Path(corpus), Path(folder), hear)
+cluster.disconnect()
+print("best", found.best.trial, found.best.values, round(found.best.perplexity, 4))
+"""
 
 
 @pytest.fixture
@@ -41,14 +64,120 @@ def test_a_search_ranks_by_perplexity(search, corpus, tmp_path, ray_cluster):
             scores, abs=1e-3
         )
     assert (tmp_path / "search" / table.MARKDOWN).read_text().count("\n") == 5
+    told = json.loads((tmp_path / "search" / table.JSON).read_text())
+    assert [row["perplexity"] for row in told] == pytest.approx(scores, abs=1e-3)
+    drawn = plot_search(search, tmp_path / "search")
+    assert {path.name for path in drawn} == {HEAT, CURVES, PARALLEL, SPENT}
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in drawn)
 
 
-def test_nan_is_never_best():
+def test_the_same_command_again_runs_nothing(search, corpus, tmp_path, ray_cluster):
+    first = tune(search, corpus, tmp_path / "search", lambda event: None)
+    (tmp_path / "search" / ".ray" / "tune" / "tuner.pkl").write_bytes(b"")
+    heard = []
+    assert tune(search, corpus, tmp_path / "search", heard.append) == first
+    assert heard == []
+
+
+def test_a_trial_without_its_folder_runs_again(search, corpus, tmp_path, ray_cluster):
+    first = tune(search, corpus, tmp_path / "search", lambda event: None)
+    shutil.rmtree(Path(first.best.checkpoint).parents[1])
+    heard = []
+    again = tune(search, corpus, tmp_path / "search", heard.append)
+    assert {event["trial"] for event in heard} == {first.best.trial}
+    assert again.best.trial == first.best.trial
+    assert again.best.perplexity == pytest.approx(first.best.perplexity)
+
+
+def test_a_killed_search_goes_on(search, corpus, tmp_path):
+    """Driver and cluster are killed after the first trial; what is finished does not run again."""
+    config = tmp_path / "search.yaml"
+    config.write_text(settings.dump(settings.replace(search, {"tune.trials": 4})))
+    folder = tmp_path / "search"
+    command = [sys.executable, "-c", DRIVER, str(config), str(corpus), str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    for line in process.stdout:
+        if line.startswith("end"):
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = {trial.name for trial in read(folder) if trial.state == "finished"}
+    assert before
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    started = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("start")}
+    assert not started & before
+    whole = subprocess.run(
+        [*command[:-1], str(tmp_path / "whole")], capture_output=True, text=True, timeout=240
+    )
+    assert done.stdout.splitlines()[-1] == whole.stdout.splitlines()[-1]
+
+
+def test_pruned_trials_give_everything_back(search, corpus, tmp_path, ray_cluster):
+    """Twenty trials that end after an epoch, one after another, two at once."""
+    import ray
+    from ray.util import placement_group_table
+
+    wanted = settings.replace(
+        search,
+        {
+            "tune.trials": 20, "tune.scheduler": "asha", "tune.reduction_factor": 16,
+            "tune.space": {"optim.lr": {"log_uniform": [1e-5, 1e-3]}}, "train.epochs": 3,
+        },
+    )  # fmt: skip
+    found = tune(wanted, corpus, tmp_path / "search", lambda event: None)
+    assert sum(row.status == "pruned" for row in found.rows) >= 15
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        held = [g for g in placement_group_table().values() if g["state"] != "REMOVED"]
+        if not held and ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"]:
+            break
+        time.sleep(0.2)
+    assert not held
+    assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"]
+
+
+def fake_trial(proposal, payload):
+    """Reports as a training would, and trains nothing."""
+    from ray import tune as ray_tune
+
+    lr = proposal["values"]["optim.lr"]
+    for epoch in (1, 2, 3):
+        score = 2 + abs(math.log10(lr) + 3) + 1 / epoch
+        ray_tune.report(
+            {"perplexity": score, "epoch": float(epoch), "step": epoch, "tokens": epoch}
+        )
+
+
+@pytest.mark.soak
+def test_two_hundred_trials_keep_the_driver_small(search, corpus, tmp_path, ray_cluster):
+    wanted = settings.replace(
+        search,
+        {
+            "tune.trials": 200, "tune.scheduler": "asha", "tune.searcher": "optuna",
+            "tune.space": {"optim.lr": {"log_uniform": [1e-5, 1e-1]}},
+        },
+    )  # fmt: skip
+    sizes = []
+
+    def hear(event):
+        if event["event"] == "end":
+            status = Path("/proc/self/status").read_text()
+            sizes.append(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024)
+
+    found = tune(wanted, corpus, tmp_path / "search", hear, trial=fake_trial)
+    assert len(found.rows) == 200 and found.best.perplexity < 2.6
+    early, late = max(sizes[20:60]), max(sizes[-40:])
+    print(f"driver: {early:.0f} MB after 60 trials, {late:.0f} MB after 200")
+    assert late < early * 1.05
+
+
+def test_without_a_perplexity_there_is_no_best():
     rows = [
-        table.Row(name, {}, value, 1, 1, 1.0, "finished", "")
-        for name, value in [("a", math.nan), ("b", 3.0), ("c", 2.0), ("d", math.nan)]
+        table.Row("a", {}, math.nan, 1, 1, 1, 1.0, "failed", ""),
     ]
-    assert [row.trial for row in table.ranked(rows)] == ["c", "b", "a", "d"]
+    with pytest.raises(TuneError, match="no trial reached"):
+        _ = table.TuneResult(Path("x"), rows).best
 
 
 def test_concurrency_by_hand(search):
