@@ -219,10 +219,15 @@ class ServeConfig(Section):
     cpus: Annotated[Float, Field(gt=0, le=256)] = 1.0
     """CPUs that each replica reserves; also its engine's threads."""
     device: Literal["cpu", "gpu"] = "cpu"
-    engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
     compute_type: Literal["auto", "int8", "float32", "float16", "int8_float16"] = "auto"
     """auto: int8 on a CPU, float16 on a GPU."""
     max_queued_requests: Annotated[Int, Field(ge=1)] = 128
+    max_replicas: Annotated[Int, Field(ge=1, le=1000)] = 1
+    """Above `replicas`: more are started with the load, and ended when it is gone."""
+    keys_file: str | None = None
+    """A file with a key on each line, any of which opens. Needed for another host than this one."""
+    hosts: tuple[str, ...] = ()
+    """Names besides this machine's under which the endpoint is asked."""
     run: bool = True
     """Whether `POST /v1/run` runs code that clients send."""
     isolation: Literal["strict", "basic"] = "strict"

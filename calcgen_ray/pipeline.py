@@ -100,8 +100,11 @@ def serve_args(config: Config, entry: Entry) -> ServeArgs:
     """What the endpoint is built from."""
     serve = config.serve
     return ServeArgs(
-        checkpoint=str(entry.path.resolve()),
-        engine=serve.engine,
+        checkpoint=None,
+        registry=str(registry(config).root.resolve()),
+        max_replicas=serve.max_replicas,
+        keys_file=serve.keys_file,
+        hosts=serve.hosts,
         compute_type=serve.compute_type,
         threads=max(1, int(serve.cpus)),
         replicas=serve.replicas,

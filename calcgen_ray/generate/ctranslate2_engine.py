@@ -22,7 +22,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,57 @@ class CTranslate2Engine:
         groups = [done[i : i + copies] for i in range(0, len(done), copies)]
         return [group * params.n for group in groups] if params.greedy else groups
 
+    @property
+    def tokenizer(self) -> Any:
+        return self._tokenizer
+
+    def row(self, prompt: str, params: SamplingParams) -> Row:
+        """A prompt as tokens, with the room that there is behind it.
+
+        Raises:
+            InputError: there is none.
+        """
+        return make_row(self._tokenizer, prompt, params, self.max_tokens_total)
+
+    def advance(
+        self,
+        rows: Sequence[Sequence[int]],
+        steps: int,
+        params: SamplingParams,
+        hear: Callable[[int, int], bool],
+    ) -> list[list[int]]:
+        """At most `steps` new tokens for each row, which goes on from its ids; for one thread.
+
+        A row that comes back with fewer was ended by the model or by `hear`. Rows with the same
+        seed, settings and companions give the same tokens.
+
+        Args:
+            hear: called with a row's place and each new token as it is made; True ends the row.
+        """
+        end = self._tokenizer.eos_token_id
+
+        def callback(step: Any) -> bool:
+            return step.token_id != end and hear(step.batch_id, step.token_id)
+
+        with self._generator(params) as generator:
+            results = generator.generate_batch(
+                [[self._tokens[i] for i in row] for row in rows],
+                max_length=steps,
+                include_prompt_in_result=False,
+                suppress_sequences=self._padded or None,
+                repetition_penalty=params.repetition_penalty,
+                callback=callback,
+                **_sampling(params, len(self._tokens)),
+            )
+        return [list(result.sequences_ids[0]) for result in results]
+
+    def log_probs(self, ids: Sequence[int]) -> Any:
+        """NumPy (T, V) float32: natural log probabilities of the token after each of T."""
+        import numpy as np
+
+        found = self._loaded[0].forward_batch([list(ids)], return_log_probs=True)
+        return np.array(found)[0]
+
     def close(self) -> None:
         self._finalizer()
         if self._scratch is not None:
@@ -114,8 +165,9 @@ class CTranslate2Engine:
             max_length=max(row.limit for row in rows.values()),
             include_prompt_in_result=False,
             suppress_sequences=self._padded or None,
+            repetition_penalty=params.repetition_penalty,
             callback=self._callback(len(rows), params.stop) if params.stop else None,
-            **_sampling(params),
+            **_sampling(params, len(self._tokens)),
         )
         return {i: list(r.sequences_ids[0]) for i, r in zip(rows, results, strict=True)}
 
@@ -162,11 +214,11 @@ class CTranslate2Engine:
         return generator
 
 
-def _sampling(params: SamplingParams) -> dict[str, Any]:
+def _sampling(params: SamplingParams, vocabulary: int) -> dict[str, Any]:
     if params.greedy:
         return {"sampling_topk": 1}
     return {
-        "sampling_topk": params.top_k,
+        "sampling_topk": min(params.top_k, vocabulary),
         "sampling_topp": params.top_p,
         "sampling_temperature": params.temperature,
     }

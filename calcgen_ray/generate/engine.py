@@ -28,6 +28,7 @@ class SamplingParams:
         top_k: most likely tokens that are kept; 0 keeps all.
         n: completions per prompt; greedy ones are all equal.
         stop: the text ends before the first of these.
+        repetition_penalty: above 1 makes tokens that came already less likely, below 1 more.
         seed: same seed, prompts and settings on the same engine, same texts.
 
     Raises:
@@ -40,6 +41,7 @@ class SamplingParams:
     top_k: int = 0
     n: int = 1
     stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.0
     seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -49,6 +51,7 @@ class SamplingParams:
             "top_p": (0 < self.top_p <= 1, "above 0, at most 1"),
             "top_k": (self.top_k >= 0, "at least 0; 0 keeps all tokens"),
             "n": (self.n >= 1, "at least 1"),
+            "repetition_penalty": (0 < self.repetition_penalty <= 10, "above 0, at most 10"),
             "stop": (
                 isinstance(self.stop, tuple) and all(self.stop),
                 "a tuple of strings, none ''",

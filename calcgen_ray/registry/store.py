@@ -86,6 +86,26 @@ class Registry:
         checkpoints.verify(self.root / MODELS / entry_id)
         return self._entry(entry_id)
 
+    def live_id(self) -> str:
+        """The promoted entry's id without verifying it; empty if there is none."""
+        return str(self._state()["live"])
+
+    def roll_back(self) -> Entry:
+        """Makes live what was live before the present entry, and returns it, verified.
+
+        Raises:
+            InputError: there was none before.
+            CheckpointError: it was changed or cut off since.
+        """
+        state = self._state()
+        before = [line["id"] for line in state["history"] if line["id"] != state["live"]]
+        before = [entry for entry in before if (self.root / MODELS / entry).is_dir()]
+        if not before:
+            raise InputError(f"{self.root}: nothing was live before {state['live'] or 'anything'}")
+        checkpoints.verify(self.root / MODELS / before[-1])
+        self._make_live(before[-1])
+        return self._entry(before[-1])
+
     def entries(self) -> list[Entry]:
         """All entries, the last promoted one first."""
         ids = [path.parent.name for path in self.root.glob(f"{MODELS}/[!.]*/{ORIGIN}")]

@@ -11,6 +11,7 @@ from typing import Any
 from calcgen_ray.model.checkpoint import verify
 from calcgen_ray.model.loading import check_folder
 from calcgen_ray.registry.store import Registry
+from calcgen_ray.serving.access import LOCAL_HOSTS, read_keys
 from calcgen_ray.serving.args import ServeArgs
 
 __all__ = ["APP_NAME", "ServeArgs", "build"]
@@ -26,17 +27,19 @@ def build(args: ServeArgs) -> Any:
         InputError: nothing is promoted.
         CheckpointError: the folder is no checkpoint, or was changed.
     """
-    from calcgen_ray.serving.deployment import Completions, Served
+    from calcgen_ray.serving.deployment import Sampler, Served
 
     folder, digest = _resolve(args)
     served = Served(
         folder=str(folder),
         model=args.model or folder.name,
         digest=digest,
-        engine=args.engine,
+        registry=_registry(args),
         compute_type=args.compute_type,
         threads=args.threads,
         max_queued_requests=args.max_queued_requests,
+        keys=read_keys(Path(args.keys_file).expanduser()) if args.keys_file else (),
+        hosts=(*LOCAL_HOSTS, *args.hosts),
         run=args.run,
         isolation=args.isolation,
         run_seconds=args.run_seconds,
@@ -45,9 +48,12 @@ def build(args: ServeArgs) -> Any:
     # The replica keeps the queue and tells an overflow in OpenAI's form. Serve's own limit, which
     # knows only plain text and counts requests that are merely being routed, stands well behind.
     wall = 2 * args.max_queued_requests + 64
-    deployment: Any = Completions
+    deployment: Any = Sampler
+    scale: dict[str, Any] = {"num_replicas": args.replicas}
+    if args.max_replicas > args.replicas:
+        scale = {"autoscaling_config": _autoscaling(args)}
     return deployment.options(
-        num_replicas=args.replicas,
+        **scale,
         ray_actor_options={"num_cpus": args.cpus, "num_gpus": args.gpus},
         max_ongoing_requests=wall,
         max_queued_requests=wall,
@@ -55,6 +61,24 @@ def build(args: ServeArgs) -> Any:
         graceful_shutdown_timeout_s=GRACE_SECONDS,
         logging_config={"enable_access_log": False},
     ).bind(served)
+
+
+def _autoscaling(args: ServeArgs) -> dict[str, Any]:
+    return {
+        "min_replicas": args.replicas,
+        "max_replicas": args.max_replicas,
+        # A slice holds 32 rows; beyond 8 requests in one replica the tokens of each come slower.
+        "target_ongoing_requests": 8,
+        "upscale_delay_s": 5,  # a replica is up within seconds
+        "downscale_delay_s": 120,  # bursts come again
+    }
+
+
+def _registry(args: ServeArgs) -> str | None:
+    """The registry whose live entry is followed; None for a checkpoint that was named."""
+    if args.checkpoint is not None:
+        return None
+    return str(Path(args.registry).expanduser().resolve())
 
 
 def _resolve(args: ServeArgs) -> tuple[Path, str]:

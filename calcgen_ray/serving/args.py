@@ -18,17 +18,22 @@ class ServeArgs(BaseModel):
     """Read only when `checkpoint` is null."""
     model: str | None = Field(default=None, min_length=1, max_length=200)
     """Name that clients ask for; made from the folder's when left out."""
-    engine: Literal["ctranslate2", "transformers"] = "ctranslate2"
     compute_type: Literal["auto", "int8", "float32", "float16", "int8_float16"] = "auto"
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of one replica's engine."""
     replicas: int = Field(default=1, ge=1, le=1000)
+    max_replicas: int = Field(default=1, ge=1, le=1000)
+    """Above `replicas`: more are started with the load, and ended when it is gone."""
     cpus: float = Field(default=1.0, ge=0, le=256)
     """CPUs that each replica reserves."""
     gpus: float = Field(default=0.0, ge=0, le=16)
     """GPUs that each replica reserves."""
     max_queued_requests: int = Field(default=128, ge=1, le=100_000)
     """Requests that wait in one replica; the next is answered with 429."""
+    keys_file: str | None = None
+    """A file with a key on each line, any of which opens; null lets everybody on this machine in."""
+    hosts: tuple[str, ...] = ()
+    """Names besides this machine's under which the endpoint is asked."""
     run: bool = True
     """Whether `POST /v1/run` runs code."""
     isolation: Literal["strict", "basic"] = "strict"

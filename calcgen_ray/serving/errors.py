@@ -11,11 +11,14 @@ from starlette.exceptions import HTTPException
 
 _CODES = {
     400: "invalid_value",
+    401: "invalid_api_key",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     413: "request_too_large",
     415: "unsupported_media_type",
     429: "overloaded",
+    431: "headers_too_large",
     500: "internal_error",
     503: "unavailable",
 }

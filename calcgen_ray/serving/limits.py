@@ -1,9 +1,9 @@
-"""What a request may ask for: one type for every route, and the size of a body."""
+"""What a request may ask for: one type whose fields and limits every route shares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -23,53 +23,89 @@ from calcgen_ray.serving.errors import ApiError
 MAX_BODY_BYTES = 2_000_000
 MAX_PROMPTS = 64
 MAX_N = 64
+MAX_BEST_OF = 16
 MAX_COMPLETIONS = 128
+MAX_LOGPROBS = 5
 MAX_STOPS = 4
 MAX_STOP_CHARACTERS = 256
+MAX_CANDIDATES = 32
+MAX_MESSAGES = 64
 
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Text = Annotated[str, Strict()]
+Bool = Annotated[bool, Strict()]
 
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "stream": (False,),
-    "stream_options": (),
-    "echo": (False,),
-    "logprobs": (),
-    "best_of": (1,),
     "suffix": ("",),
     "presence_penalty": (0,),
     "frequency_penalty": (0,),
-    "repetition_penalty": (1,),
     "min_p": (0,),
     "logit_bias": ({},),
+    "tools": ([],),
+    "functions": ([],),
+    "response_format": ({"type": "text"},),
 }
-"""What is not built, with the values that ask for nothing; null does so everywhere."""
+"""What the engine or the model has not, with the values that ask for nothing; null always does."""
 
 
-class CompletionRequest(BaseModel):
-    """The body of `POST /v1/completions`; fields unknown to it are ignored.
+class StreamOptions(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    include_usage: Bool = False
+
+
+class Wanted(BaseModel):
+    """The field `expected`: what the result is compared with, as in `calcgen_ray.problem`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal[
+        "expression", "antiderivative", "limit", "series", "ode", "solution_set", "number"
+    ]
+    value: Annotated[str, Strict(), Field(max_length=2000)] = ""
+    given: dict[
+        Annotated[str, Strict(), Field(max_length=40)],
+        Annotated[str, Strict(), Field(max_length=2000)],
+    ] = Field(default={}, max_length=12)
+
+
+class Verify(BaseModel):
+    """The field `calcgen`: candidates are run, and those that run come first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verify: Bool = False
+    candidates: Annotated[Int, Field(ge=1, le=MAX_CANDIDATES)] = 8
+    expected: Wanted | None = None
+
+
+class SamplingRequest(BaseModel):
+    """What all routes that sample have in common; fields unknown to it are ignored.
 
     Validated with the context {"max_tokens_total": n_positions}.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    prompt: tuple[Text, ...] = Field(min_length=1, max_length=MAX_PROMPTS)
     model: Text | None = None
-    max_tokens: Annotated[Int, Field(ge=1)] = 16
+    max_tokens: Annotated[Int, Field(ge=0)] = 16
     temperature: Annotated[Float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[Float, Field(gt=0, le=1)] = 1.0
     top_k: Annotated[Int, Field(ge=0, le=10**6)] = 0
+    repetition_penalty: Annotated[Float, Field(gt=0, le=10)] = 1.0
     n: Annotated[Int, Field(ge=1, le=MAX_N)] = 1
     stop: tuple[
         Annotated[str, Strict(), Field(min_length=1, max_length=MAX_STOP_CHARACTERS)], ...
     ] = Field(default=(), max_length=MAX_STOPS)
     seed: Annotated[Int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stream: Bool = False
+    stream_options: StreamOptions | None = None
+    calcgen: Verify = Verify()
 
     @model_validator(mode="before")
     @classmethod
-    def _only_what_is_built(cls, body: Any) -> Any:
+    def _only_what_is_there(cls, body: Any) -> Any:
         if not isinstance(body, dict):
             raise ValueError("the body must be a JSON object")
         given = {key: value for key, value in body.items() if value is not None}
@@ -78,14 +114,10 @@ class CompletionRequest(BaseModel):
                 raise ValueError(f"{name}: is not supported by this endpoint; leave it out")
         return given
 
-    @field_validator("prompt", "stop", mode="before")
+    @field_validator("stop", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return (value,)
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return tuple(value)
-        raise ValueError("a string or a list of strings is needed (no token ids)")
+        return _strings(value)
 
     @field_validator("max_tokens")
     @classmethod
@@ -95,65 +127,142 @@ class CompletionRequest(BaseModel):
             raise ValueError(f"at most {longest}, which is what the model reads")
         return value
 
-    @model_validator(mode="after")
-    def _together(self) -> CompletionRequest:
-        total = len(self.prompt) * self.n
-        if total > MAX_COMPLETIONS:
-            raise ValueError(
-                f"n: {len(self.prompt)} prompts x n={self.n} = {total} completions; "
-                f"allowed: at most {MAX_COMPLETIONS} a request"
-            )
-        if self.n > 1 and self.temperature < GREEDY_BELOW:
-            raise ValueError("n: above 1 with temperature 0, which gives one text only")
-        return self
+    @property
+    def rows(self) -> int:
+        """Completions that are made for each prompt."""
+        return self.calcgen.candidates if self.calcgen.verify else self.n
 
     @property
     def sampling(self) -> SamplingParams:
         return SamplingParams(
-            max_tokens=self.max_tokens,
+            max_tokens=max(1, self.max_tokens),
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
-            n=self.n,
+            n=self.rows,
             stop=tuple(dict.fromkeys(self.stop)),
+            repetition_penalty=self.repetition_penalty,
             seed=self.seed,
         )
+
+    def check(self, prompts: int) -> None:
+        """Raises ValueError for fields that do not go together."""
+        total = prompts * self.rows
+        if total > MAX_COMPLETIONS:
+            raise ValueError(
+                f"n: {prompts} prompts x {self.rows} = {total} completions; "
+                f"allowed: at most {MAX_COMPLETIONS} a request"
+            )
+        if self.n > 1 and self.temperature < GREEDY_BELOW:
+            raise ValueError("n: above 1 with temperature 0, which gives one text only")
+        if self.calcgen.verify and self.stream:
+            raise ValueError("stream: answers that are verified come whole; leave it out")
+        if self.calcgen.verify and self.n > self.calcgen.candidates:
+            raise ValueError(f"n: {self.n} is more than calcgen.candidates")
+        if self.stream_options is not None and not self.stream:
+            raise ValueError("stream_options: only with stream")
+
+
+class CompletionRequest(SamplingRequest):
+    """The body of `POST /v1/completions`."""
+
+    prompt: tuple[Text, ...] = Field(min_length=1, max_length=MAX_PROMPTS)
+    best_of: Annotated[Int, Field(ge=1, le=MAX_BEST_OF)] | None = None
+    logprobs: Annotated[Int, Field(ge=0, le=MAX_LOGPROBS)] | None = None
+    echo: Bool = False
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _some_prompts(cls, value: Any) -> Any:
+        return _strings(value)
+
+    @property
+    def rows(self) -> int:
+        return max(super().rows, self.best_of or 1)
+
+    @model_validator(mode="after")
+    def _together(self) -> CompletionRequest:
+        self.check(len(self.prompt))
+        if self.best_of is not None and self.best_of < self.n:
+            raise ValueError(f"best_of: {self.best_of} is less than n {self.n}")
+        if self.stream and (self.best_of or 1) > self.n:
+            raise ValueError("best_of: cannot be streamed; set it to n, or leave stream out")
+        if self.stream and self.logprobs is not None:
+            raise ValueError("logprobs: not with stream on this endpoint; leave one out")
+        if self.max_tokens == 0 and not self.echo:
+            raise ValueError("max_tokens: 0 only with echo, which scores the prompt")
+        if self.max_tokens == 0 and self.stream:
+            raise ValueError("stream: there is nothing to stream with max_tokens 0")
+        return self
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Text
+
+
+class ChatRequest(SamplingRequest):
+    """The body of `POST /v1/chat/completions`."""
+
+    messages: tuple[Message, ...] = Field(min_length=1, max_length=MAX_MESSAGES)
+    max_tokens: Annotated[Int, Field(ge=1)] = 192
+
+    @model_validator(mode="before")
+    @classmethod
+    def _newer_name(cls, body: Any) -> Any:
+        if isinstance(body, dict) and body.get("max_completion_tokens") is not None:
+            body = {**body, "max_tokens": body["max_completion_tokens"]}
+        return body
+
+    @field_validator("messages")
+    @classmethod
+    def _ends_with_a_question(cls, value: tuple[Message, ...]) -> tuple[Message, ...]:
+        if value[-1].role != "user" or not value[-1].content.strip():
+            raise ValueError("the last message must be the user's, and not empty")
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> ChatRequest:
+        self.check(1)
+        return self
+
+
+def _strings(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError("a string or a list of strings is needed (no token ids)")
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse(body: bytes, max_tokens_total: int) -> CompletionRequest:
-    """The completion request in a body.
-
-    Raises:
-        ApiError: 400, with the field, the value and what is allowed.
-    """
-    return read(CompletionRequest, body, {"max_tokens_total": max_tokens_total})
-
-
-def read(wanted: type[Model], body: bytes, context: dict[str, Any] | None = None) -> Model:
+def read(wanted: type[Model], body: bytes, max_tokens_total: int = 0) -> Model:
     """The request of that type in a body.
 
     Raises:
         ApiError: 400, with the field, the value and what is allowed.
     """
+    context = {"max_tokens_total": max_tokens_total} if max_tokens_total else None
     try:
         return wanted.model_validate_json(body, context=context)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         raise ApiError(400, f"the body is not JSON: {first['ctx']['error']}")
-    where = str(first["loc"][0]) if first["loc"] else ""
+    where = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
     reason = first["msg"].removeprefix("Value error, ")
     if not where:  # written by a model validator: "field: reason"
         name = reason.split(":")[0]
-        raise ApiError(400, reason, param=name if name in {*_NEUTRAL, "n"} else None)
+        known = {*_NEUTRAL, *wanted.model_fields}
+        raise ApiError(400, reason, param=name if name in known else None)
     if first["type"] == "missing":
         raise ApiError(400, f"{where}: is missing", param=where)
     if first["type"] == "extra_forbidden":
-        known = ", ".join(wanted.model_fields)
-        raise ApiError(400, f"{where[:100]}: is no field of this request; it has {known}")
+        raise ApiError(400, f"{where[:100]}: is no field of this request", param=None)
     raise ApiError(400, f"{where}: got {_short(first['input'])}; {_plain(reason)}", param=where)
 
 

@@ -1,0 +1,97 @@
+"""A batcher for asyncio: whole completions, or their pieces as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Literal
+
+from calcgen_ray.generate.batcher import Batcher, Job, Ticket
+from calcgen_ray.generate.engine import SamplingParams
+from calcgen_ray.generate.rows import finish
+from calcgen_ray.generate.streaming import GrowingText
+from calcgen_ray.problem import Completion
+from calcgen_ray.serving.errors import ApiError
+from calcgen_ray.serving.metrics import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """More text of row `place`; the last one has the reason why the row ended."""
+
+    place: int
+    text: str
+    finish_reason: Literal["stop", "length"] | None = None
+
+
+async def complete(
+    batcher: Batcher, prompts: Sequence[str], params: SamplingParams, clock: Clock
+) -> tuple[list[list[Completion]], list[Job]]:
+    """`params.n` completions for each prompt, and the rows that they were made in.
+
+    Raises:
+        ApiError: the engine failed.
+    """
+    ticket = None
+    async with aclosing(_tokens(batcher, prompts, params, clock)) as stream:
+        async for ticket, _, _ in stream:
+            pass
+    if ticket is None:
+        return [], []
+    for job in ticket.jobs:
+        _raise(job)
+    tokenizer = batcher.engine.tokenizer
+    done = [finish(tokenizer, job.row, job.ids, params) for job in ticket.jobs]
+    groups = [done[i : i + params.n] for i in range(0, len(done), params.n)]
+    return groups, list(ticket.jobs)
+
+
+async def pieces(
+    batcher: Batcher, prompts: Sequence[str], params: SamplingParams, clock: Clock
+) -> AsyncIterator[Piece]:
+    """The same as it grows: never half a character, never a part of a stop string."""
+    texts: dict[int, GrowingText] = {}
+    async with aclosing(_tokens(batcher, prompts, params, clock)) as stream:
+        async for ticket, place, token in stream:
+            growing = texts.get(place)
+            if growing is None:
+                growing = texts[place] = GrowingText(batcher.engine.tokenizer, params.stop)
+            if token is not None:
+                if text := growing.add(token):
+                    yield Piece(place, text)
+                continue
+            job = ticket.jobs[place]
+            _raise(job)
+            last = growing.end()
+            short = growing.stopped or len(job.ids) < job.row.limit
+            yield Piece(place, last, "stop" if short else "length")
+
+
+async def _tokens(
+    batcher: Batcher, prompts: Sequence[str], params: SamplingParams, clock: Clock
+) -> AsyncIterator[tuple[Ticket, int, int | None]]:
+    """(ticket, row, token), None for a row's end; leaving early ends every row."""
+    loop, queue = asyncio.get_running_loop(), asyncio.Queue[tuple[int, int | None]]()
+
+    def sink(place: int, token: int | None) -> None:
+        loop.call_soon_threadsafe(queue.put_nowait, (place, token))
+
+    ticket = batcher.submit(prompts, params, sink)
+    left = len(ticket.jobs)
+    try:
+        while left:
+            place, token = await queue.get()
+            if token is None:
+                left -= 1
+            else:
+                clock.token()
+            yield ticket, place, token
+    finally:
+        ticket.cancel()
+
+
+def _raise(job: Job) -> None:
+    if job.error is not None:
+        raise ApiError(500, "the engine failed on this request; its log says why")

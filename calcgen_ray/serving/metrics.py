@@ -1,0 +1,82 @@
+"""What an endpoint counts, in Prometheus's text: one registry a replica."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+PER_TOKEN = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+
+class Metrics:
+    """Counters, gauges and histograms of one replica.
+
+    Args:
+        running, waiting: called when the metrics are read.
+    """
+
+    def __init__(self, running: Callable[[], float], waiting: Callable[[], float]) -> None:
+        self.registry = registry = CollectorRegistry()
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(f"calcgen_{name}", text, buckets=buckets, registry=registry)
+
+        self.requests = Counter("calcgen_requests", "requests by route and status",
+                                ["route", "status"], registry=registry)  # fmt: skip
+        self.tokens_in = Counter("calcgen_prompt_tokens", "tokens read", registry=registry)
+        self.tokens_out = Counter("calcgen_completion_tokens", "tokens made", registry=registry)
+        self.queue_wait = histogram(
+            "queue_wait_seconds", "from arrival to the first slice", SECONDS
+        )
+        self.first_token = histogram("time_to_first_token_seconds", "from arrival", SECONDS)
+        self.per_token = histogram("time_per_output_token_seconds", "after the first", PER_TOKEN)
+        self.duration = histogram("request_seconds", "from arrival to the last byte", SECONDS)
+        for name, read in (("running", running), ("waiting", waiting)):
+            gauge = Gauge(f"calcgen_rows_{name}", f"rows of completions {name}", registry=registry)
+            gauge.set_function(read)
+        batch = Gauge("calcgen_batch_size", "rows of the batch that runs", registry=registry)
+        batch.set_function(running)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return bytes(generate_latest(self.registry))
+
+    @contextmanager
+    def timed(self) -> Iterator[Clock]:
+        """Measures a request from here to the block's end."""
+        clock = Clock(self)
+        try:
+            yield clock
+        finally:
+            clock.close()
+
+
+class Clock:
+    """The times of one request's tokens."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics, self.begin = metrics, time.perf_counter()
+        self.first = 0.0
+        self.last = 0.0
+        self.tokens = 0
+
+    def token(self, *_: Any) -> None:
+        """A token has come."""
+        now = time.perf_counter()
+        if not self.tokens:
+            self.first = now
+            self.metrics.first_token.observe(now - self.begin)
+            self.metrics.queue_wait.observe(now - self.begin)
+        self.tokens += 1
+        self.last = now
+
+    def close(self) -> None:
+        self.metrics.tokens_out.inc(self.tokens)
+        self.metrics.duration.observe(time.perf_counter() - self.begin)
+        if self.tokens > 1:
+            self.metrics.per_token.observe((self.last - self.first) / (self.tokens - 1))

@@ -1,0 +1,59 @@
+"""Log probabilities of tokens, as OpenAI's `logprobs` has them: of the model, before sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from calcgen_ray.model.tokenizer import decode
+
+
+class ScoringEngine(Protocol):
+    @property
+    def tokenizer(self) -> Any: ...
+
+    def log_probs(self, ids: Sequence[int]) -> Any: ...
+
+
+def scored(
+    engine: ScoringEngine, prompt_ids: Sequence[int], ids: Sequence[int], top: int, *, echo: bool
+) -> dict[str, Any]:
+    """`tokens`, `token_logprobs`, `top_logprobs` and `text_offset` of a completion's tokens.
+
+    Args:
+        top: how many of the likeliest tokens stand beside each; 0 for none.
+        echo: the prompt's tokens come first; the very first has no probability.
+    """
+    whole = [*prompt_ids, *ids]
+    table = engine.log_probs(whole) if len(whole) > 1 else None
+    begin = 0 if echo else len(prompt_ids)
+    tokens, values, tops, offsets = [], [], [], []
+    shown = ""
+    for place in range(begin, len(whole)):
+        text = decode(engine.tokenizer, whole[begin : place + 1])
+        tokens.append(text[len(shown) :])
+        offsets.append(len(shown))
+        shown = text
+        line = table[place - 1] if table is not None and place else None
+        values.append(None if line is None else float(line[whole[place]]))
+        tops.append(None if line is None or not top else _likeliest(engine, line, top))
+    return {"tokens": tokens, "token_logprobs": values, "top_logprobs": tops if top else None,
+            "text_offset": offsets}  # fmt: skip
+
+
+def mean(engine: ScoringEngine, prompt_ids: Sequence[int], ids: Sequence[int]) -> float:
+    """The mean log probability of a completion's tokens, by which best_of ranks."""
+    if not ids:
+        return float("-inf")
+    table = engine.log_probs([*prompt_ids, *ids])
+    first = len(prompt_ids)
+    return sum(float(table[first + k - 1][token]) for k, token in enumerate(ids)) / len(ids)
+
+
+def _likeliest(engine: ScoringEngine, line: Any, top: int) -> dict[str, float]:
+    import numpy as np
+
+    places = np.argpartition(-line, top)[:top]
+    ranked = sorted(map(int, places), key=lambda i: (-float(line[i]), i))
+    size = len(engine.tokenizer)
+    return {decode(engine.tokenizer, [i]): float(line[i]) for i in ranked if i < size}

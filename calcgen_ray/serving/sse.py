@@ -1,0 +1,73 @@
+"""A streamed answer: server-sent events, a sign of life each 15 s, errors as events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from calcgen_ray.serving.answers import Head, event, usage
+from calcgen_ray.serving.errors import ApiError
+from calcgen_ray.serving.generation import Piece
+from calcgen_ray.serving.metrics import Clock
+
+PING_SECONDS = 15.0
+DONE = b"data: [DONE]\n\n"
+Chunk = Callable[[Head, int, str, str | None], dict[str, Any]]
+
+
+async def stream(
+    head: Head,
+    pieces: AsyncIterator[Piece],
+    chunk: Chunk,
+    clock: Clock,
+    *,
+    first: list[str],
+    asked: int,
+    include_usage: bool,
+) -> AsyncIterator[bytes]:
+    """The events of an answer.
+
+    Args:
+        first: text that each row begins with (echo), "" for none.
+        asked: tokens of the prompts.
+    """
+    for place, text in enumerate(first):
+        if text:
+            yield event(chunk(head, place, text, None))
+    try:
+        async for piece in _alive(pieces):
+            if piece is None:
+                yield b": ping\n\n"
+            else:
+                yield event(chunk(head, piece.place, piece.text, piece.finish_reason))
+    except ApiError as error:
+        yield event(error.body())
+        return
+    if include_usage:
+        yield event(head.body(choices=[], usage=usage(asked, clock.tokens)))
+    yield DONE
+
+
+async def _alive(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece | None]:
+    """The pieces, and None whenever nothing has come for `PING_SECONDS`."""
+    pending: asyncio.Task[Piece] | None = None
+    try:
+        while True:
+            if pending is None:
+                pending = asyncio.ensure_future(anext(pieces))  # type: ignore[arg-type]
+            done, _ = await asyncio.wait({pending}, timeout=PING_SECONDS)
+            if not done:
+                yield None
+                continue
+            try:
+                piece = pending.result()
+            except StopAsyncIteration:
+                pending = None
+                return
+            pending = None
+            yield piece
+    finally:
+        if pending is not None:
+            pending.cancel()
+        await pieces.aclose()  # type: ignore[attr-defined]

@@ -1,0 +1,160 @@
+"""One engine for all: joins between slices, seeds apart, cancelled at once."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from calcgen_ray.generate.batcher import SLICE, Batcher
+from calcgen_ray.generate.ctranslate2_engine import CTranslate2Engine
+from calcgen_ray.generate.engine import SamplingParams
+from calcgen_ray.generate.rows import Row
+
+GREEDY = SamplingParams(max_tokens=60, temperature=0)
+
+
+class Listener:
+    """Collects rows' tokens, and when each row is over."""
+
+    def __init__(self):
+        self.tokens, self.over, self.order = {}, set(), []
+        self.done = threading.Condition()
+
+    def __call__(self, place, token):
+        with self.done:
+            if token is None:
+                self.over.add(place)
+                self.order.append(place)
+            else:
+                self.tokens.setdefault(place, []).append(token)
+            self.done.notify_all()
+
+    def wait(self, rows, seconds=60):
+        with self.done:
+            assert self.done.wait_for(lambda: len(self.over) >= rows, seconds)
+        return [self.tokens.get(place, []) for place in range(rows)]
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model):
+    opened = CTranslate2Engine.open(tiny_model)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def batcher(engine):
+    made = Batcher(engine)
+    yield made
+    made.close()
+
+
+class Slow:
+    """An engine that makes one token a row and step, each the count so far, and never ends."""
+
+    tokenizer = None
+
+    def __init__(self, seconds=0.002):
+        self.seconds, self.batches = seconds, []
+
+    def row(self, prompt, params):
+        return Row(prompt, tuple(range(len(prompt))), params.max_tokens)
+
+    def advance(self, rows, steps, params, hear):
+        self.batches.append([len(row) for row in rows])
+        made, open_rows = [[] for _ in rows], set(range(len(rows)))
+        for step in range(steps):
+            time.sleep(self.seconds)
+            for place in sorted(open_rows):
+                made[place].append(step)
+                if hear(place, step):
+                    open_rows.discard(place)
+        return made
+
+
+def test_in_slices_the_texts_are_those_of_the_engine_alone(engine, batcher):
+    prompts = ["# x\n", "# Differentiate x**2 with respect to x.\n", "import sympy", "x"]
+    wanted = [group[0] for group in engine.generate(prompts, GREEDY)]
+    heard = Listener()
+    ticket = batcher.submit(prompts, GREEDY, heard)
+    rows = heard.wait(4)
+    assert [len(row) for row in rows] == [one.completion_tokens for one in wanted]
+    assert [job.ids for job in ticket.jobs] == rows
+    assert max(map(len, rows)) > SLICE
+
+
+def test_a_seed_gives_the_same_text_whatever_else_runs(batcher):
+    params = SamplingParams(max_tokens=40, temperature=1.0, n=3, seed=7)
+    first = Listener()
+    batcher.submit(["# a b\n"], params, first)
+    alone = first.wait(3)
+    noise = [Listener() for _ in range(4)]
+    for listener in noise:
+        batcher.submit(["# other\n"], replace(params, seed=None, n=4), listener)
+    second = Listener()
+    batcher.submit(["# a b\n"], params, second)
+    assert second.wait(3) == alone
+    assert len({tuple(row) for row in alone}) > 1
+    for listener in noise:
+        listener.wait(4)
+
+
+def test_a_short_request_does_not_wait_for_a_long_one():
+    slow = Slow()
+    batcher = Batcher(slow)
+    long, short = Listener(), Listener()
+    batcher.submit(["abc"], replace(GREEDY, max_tokens=20 * SLICE), long)
+    time.sleep(0.02)
+    begin = time.monotonic()
+    batcher.submit(["abd"], replace(GREEDY, max_tokens=2), short)
+    short.wait(1)
+    waited = time.monotonic() - begin
+    assert not long.over and waited < 4 * SLICE * slow.seconds + 0.5
+    batcher.close()
+
+
+def test_equal_settings_share_a_batch_and_others_do_not():
+    slow = Slow()
+    batcher = Batcher(slow)
+    heard = [Listener() for _ in range(4)]
+    batcher.submit(["warm"], replace(GREEDY, max_tokens=5), heard[0])
+    time.sleep(0.004)
+    batcher.submit(["aa", "bb"], replace(GREEDY, max_tokens=3), heard[1])
+    batcher.submit(["cc"], replace(GREEDY, max_tokens=3, repetition_penalty=1.1), heard[2])
+    batcher.submit(["d" * 200], replace(GREEDY, max_tokens=3), heard[3])
+    for listener, rows in zip(heard, (1, 2, 1, 1), strict=True):
+        listener.wait(rows)
+    batcher.close()
+    assert slow.batches[1:] == [[2, 2], [2], [200]]
+
+
+def test_a_cancelled_request_ends_with_its_next_token():
+    slow = Slow()
+    batcher = Batcher(slow)
+    heard = Listener()
+    ticket = batcher.submit(["abc", "abd"], replace(GREEDY, max_tokens=10_000), heard)
+    time.sleep(0.05)
+    ticket.cancel()
+    before = [len(job.ids) for job in ticket.jobs]
+    heard.wait(2, seconds=5)
+    assert all(len(job.ids) - n <= 1 for job, n in zip(ticket.jobs, before, strict=True))
+    assert batcher.waiting == 0
+    batcher.close()
+
+
+def test_a_broken_batch_ends_its_own_rows_only():
+    class Breaks(Slow):
+        def advance(self, rows, steps, params, hear):
+            if len(rows[0]) == 5:
+                raise RuntimeError("out of memory")
+            return super().advance(rows, steps, params, hear)
+
+    batcher = Batcher(Breaks())
+    bad, good = Listener(), Listener()
+    ticket = batcher.submit(["aaaaa"], replace(GREEDY, repetition_penalty=2), bad)
+    batcher.submit(["bb"], replace(GREEDY, max_tokens=3), good)
+    bad.wait(1)
+    assert good.wait(1) == [[0, 1, 2]]
+    assert "out of memory" in str(ticket.jobs[0].error)
+    batcher.close()
