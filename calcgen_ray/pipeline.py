@@ -20,6 +20,7 @@ from calcgen_ray.report.plots import plot_run
 from calcgen_ray.report.versions import versions
 from calcgen_ray.serving import client
 from calcgen_ray.serving import driver as endpoint
+from calcgen_ray.serving.access import read_keys
 from calcgen_ray.serving.args import ServeArgs
 from calcgen_ray.train import driver as training
 from calcgen_ray.train.run import TrainResult
@@ -118,6 +119,12 @@ def serve_args(config: Config, entry: Entry) -> ServeArgs:
     )
 
 
+def first_key(config: Config) -> str | None:
+    """A key that opens the endpoint of this configuration, None where it needs none."""
+    path = config.serve.keys_file
+    return read_keys(Path(path).expanduser())[0].decode() if path else None
+
+
 def serve_once(config: Config, entry: Entry) -> dict[str, Any]:
     """Brings the endpoint up under the entry's id and asks it for one greedy completion.
 
@@ -127,7 +134,7 @@ def serve_once(config: Config, entry: Entry) -> dict[str, Any]:
     prompt = as_prompt(STATEMENT)
     begin = time.perf_counter()
     [completion] = client.complete(
-        url, prompt, max_tokens=config.sampling.max_tokens, temperature=0.0
+        url, prompt, max_tokens=config.sampling.max_tokens, temperature=0.0, key=first_key(config)
     )
     latency = time.perf_counter() - begin
     return {"url": url, "model": entry.id, "prompt": prompt, "completion": completion.text,

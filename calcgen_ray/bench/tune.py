@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from calcgen_ray.config import Config
-from calcgen_ray.report.search import plot_search
 from calcgen_ray.tune.driver import tune
 
 
@@ -22,9 +21,7 @@ def bench_tune(
     found = {}
     for name, config in (("grid", grid), ("search", search)):
         folder = Path(config.run.storage) / config.run_name
-        result = tune(config, corpus, folder, listen)
-        plot_search(config, folder)
-        found[name] = result
+        found[name] = tune(config, corpus, folder, listen)
     tokens = {name: sum(row.tokens for row in result.rows) for name, result in found.items()}
     best = {name: result.best.perplexity for name, result in found.items()}
     return {

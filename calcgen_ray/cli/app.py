@@ -196,6 +196,16 @@ def promote(
 
 
 @app.command()
+def rollback(
+    storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
+) -> None:
+    """Make live what was promoted before."""
+    from calcgen_ray.cli import jobs
+
+    jobs.rollback(screen, Path(storage))
+
+
+@app.command()
 def serve(
     config: ConfigArg = "embedded",
     overrides: Overrides = None,
@@ -217,12 +227,15 @@ def sample(
     top_p: Annotated[float, typer.Option(help="Nucleus: the smallest set of this mass.")] = 0.95,
     n: Annotated[int, typer.Option("-n", help="Completions.")] = 1,
     seed: Annotated[int | None, typer.Option(help="Same seed, same text.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option("--keys", help="The endpoint's file of keys.")
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as code, as it is.")] = False,
 ) -> None:
     """Complete a prompt with a checkpoint or an endpoint."""
     from calcgen_ray.cli import jobs
 
-    jobs.sample(screen, prompt, target, Path(storage), raw=raw, max_tokens=max_tokens,
+    jobs.sample(screen, prompt, target, Path(storage), keys, raw=raw, max_tokens=max_tokens,
                 temperature=temperature, top_p=top_p, n=n, seed=seed)  # fmt: skip
 
 

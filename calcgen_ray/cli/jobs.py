@@ -173,7 +173,15 @@ def promote(screen: Screen, target: str, storage: Path) -> None:
     folder = find_checkpoint(target, storage)
     name = target if (storage / target).is_dir() else folder.name
     entry = Registry(storage / "registry").promote(folder, Path(name).name, convert=to_ctranslate2)
-    screen.say(f"promoted {entry.id} from {folder}; `calcgen serve` deploys it")
+    screen.say(f"promoted {entry.id} from {folder}; `calcgen serve` deploys it, and endpoints that "
+               "follow the registry take it within seconds")  # fmt: skip
+
+
+def rollback(screen: Screen, storage: Path) -> None:
+    from calcgen_ray.registry.store import Registry
+
+    entry = Registry(storage / "registry").roll_back()
+    screen.say(f"live again: {entry.id}; endpoints that follow the registry take it within seconds")
 
 
 def serve(screen: Screen, config: Config, *, once: bool) -> None:
@@ -189,18 +197,23 @@ def serve(screen: Screen, config: Config, *, once: bool) -> None:
 
 
 def sample(
-    screen: Screen, prompt: str, target: str, storage: Path, *, raw: bool, **sampling: Any
-) -> None:
+    screen: Screen, prompt: str, target: str, storage: Path, keys: Path | None, *, raw: bool,
+    **sampling: Any,
+) -> None:  # fmt: skip
     text = prompt if raw else as_prompt(prompt)
-    for completion in _complete(text, target, storage, sampling):
+    for completion in _complete(text, target, storage, keys, sampling):
         screen.say(text + completion.text.rstrip() + "\n")
 
 
-def _complete(text: str, target: str, storage: Path, sampling: dict[str, Any]) -> Any:
+def _complete(
+    text: str, target: str, storage: Path, keys: Path | None, sampling: dict[str, Any]
+) -> Any:
     if target.startswith(("http://", "https://")):
         from calcgen_ray.serving import client
+        from calcgen_ray.serving.access import read_keys
 
-        return client.complete(target, text, **sampling)
+        key = read_keys(keys)[0].decode() if keys else None
+        return client.complete(target, text, key=key, **sampling)
     from calcgen_ray.generate.engine import SamplingParams, open_engine
 
     if sampling["n"] > 1 and sampling["temperature"] == 0:
@@ -225,6 +238,7 @@ def bench_judge(screen: Screen, config: Config, *, json: bool) -> None:
 
 def bench_tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
     from calcgen_ray.bench.tune import bench_tune as measure
+    from calcgen_ray.report.search import plot_search
     from calcgen_ray.tune import table
 
     if table.differing(search, grid):
@@ -241,7 +255,11 @@ def bench_tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> N
                 found = measure(search, grid, corpus, view)
         finally:
             cluster.disconnect()
+        plots = [
+            path for one in (search, grid) for path in plot_search(one, pipeline.run_folder(one))
+        ]
         screen.facts("search and grid", found)
+        screen.say(f"plots: {', '.join(str(path) for path in plots)}")
         if json:
             screen.json(found)
 

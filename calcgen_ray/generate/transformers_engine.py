@@ -14,6 +14,7 @@ import torch
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -103,11 +104,12 @@ class TransformersEngine:
         made: list[list[int]] = [[] for _ in streams]
         going = set(range(len(streams)))
         inputs = torch.tensor([row.prompt_ids] * len(streams), device=model.device)  # (n, T)
+        so_far = inputs
         cache = None
         for _ in range(row.limit):
             out = model(inputs, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = out.past_key_values
-            scores = processors(inputs, out.logits[:, -1].float()).cpu()  # (n, V)
+            scores = processors(so_far, out.logits[:, -1].float()).cpu()  # (n, V)
             chosen = [_pick(scores[k], params, stream) for k, stream in enumerate(streams)]
             for k in list(going):
                 if chosen[k] != end:
@@ -117,10 +119,13 @@ class TransformersEngine:
             if not going:
                 break
             inputs = torch.tensor(chosen, device=model.device)[:, None]
+            so_far = torch.cat([so_far, inputs], dim=1)
         return made
 
     def _processors(self, params: SamplingParams) -> LogitsProcessorList:
         chosen: list[LogitsProcessor] = [PaddedRows(len(self._tokenizer))]
+        if params.repetition_penalty != 1:
+            chosen.append(RepetitionPenaltyLogitsProcessor(float(params.repetition_penalty)))
         if not params.greedy:
             chosen.append(TemperatureLogitsWarper(float(params.temperature)))
             if params.top_k:

@@ -165,7 +165,7 @@ def _named(backend: Backend, body: bytes) -> Any:
 
 
 def as_text(messages: Sequence[Message]) -> str:
-    """A conversation as a script: what the user says as comments, what was answered as it stands."""
+    """A conversation as a script: what the user says as comments, answers as they stand."""
     parts = []
     for message in messages:
         if message.role == "assistant":

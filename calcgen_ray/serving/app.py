@@ -33,6 +33,7 @@ def build(args: ServeArgs) -> Any:
     served = Served(
         folder=str(folder),
         model=args.model or folder.name,
+        name=args.model,
         digest=digest,
         registry=_registry(args),
         compute_type=args.compute_type,

@@ -31,7 +31,7 @@ class ServeArgs(BaseModel):
     max_queued_requests: int = Field(default=128, ge=1, le=100_000)
     """Requests that wait in one replica; the next is answered with 429."""
     keys_file: str | None = None
-    """A file with a key on each line, any of which opens; null lets everybody on this machine in."""
+    """A file with a key on each line, any of which opens; null opens to this machine alone."""
     hosts: tuple[str, ...] = ()
     """Names besides this machine's under which the endpoint is asked."""
     run: bool = True

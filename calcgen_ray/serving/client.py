@@ -20,6 +20,7 @@ def complete(
     stop: Sequence[str] = (),
     seed: int | None = None,
     model: str | None = None,
+    key: str | None = None,
     timeout: float = 300.0,
 ) -> list[Completion]:
     """`n` completions of `prompt` from the endpoint at `url` (with or without /v1).
@@ -28,6 +29,7 @@ def complete(
 
     Args:
         model: the endpoint's own when left out.
+        key: what opens the endpoint, where it wants one.
         timeout: seconds without a byte of the answer.
 
     Raises:
@@ -45,7 +47,7 @@ def complete(
         "model": model,
     }
     body = {key: value for key, value in asked.items() if value is not None}
-    answer = _post(f"{_base(url)}/completions", body, timeout)
+    answer = _post(f"{_base(url)}/completions", body, timeout, key)
     try:
         usage, choices = answer["usage"], sorted(answer["choices"], key=lambda c: c["index"])
         return [
@@ -68,13 +70,15 @@ def _base(url: str) -> str:
     return trimmed if trimmed.endswith("/v1") else f"{trimmed}/v1"
 
 
-def _post(url: str, body: dict[str, Any], timeout: float) -> Any:
+def _post(url: str, body: dict[str, Any], timeout: float, key: str | None) -> Any:
     import httpx
+
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     try:
         # Reading the certificates takes 25 ms, and plain HTTP needs none.
         secure = url.lower().startswith("https")
-        response = httpx.post(url, json=body, timeout=timeout, verify=secure)
+        response = httpx.post(url, json=body, headers=headers, timeout=timeout, verify=secure)
     except httpx.TimeoutException:
         raise ServeError(f"{url}: no answer within {timeout:g} s") from None
     except httpx.InvalidURL as error:

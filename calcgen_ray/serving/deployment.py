@@ -25,6 +25,7 @@ class Served(BaseModel):
 
     folder: str
     model: str
+    name: str | None
     digest: str
     registry: str | None
     compute_type: str
@@ -51,7 +52,7 @@ class Sampler:
         first.digest = served.digest
         registry = Registry(Path(served.registry)) if served.registry else None
         self.backend = Backend(
-            Models(first, registry, opening),
+            Models(first, registry, opening, served.name),
             runner=_runner(served),
             verifier=_verifier(served),
             max_waiting=served.max_queued_requests,

@@ -11,6 +11,7 @@ from typing import Any
 
 from calcgen_ray import cluster
 from calcgen_ray.errors import InputError, ResourceError, ServeError
+from calcgen_ray.serving.access import LOCAL_HOSTS
 from calcgen_ray.serving.app import APP_NAME, build
 from calcgen_ray.serving.args import ServeArgs
 
@@ -32,10 +33,15 @@ def start(
         deadline: seconds.
 
     Raises:
-        InputError: the port is in use, or there is nothing to serve.
+        InputError: the port is in use, there is nothing to serve, or strangers could ask.
         ResourceError: the cluster has fewer CPUs or GPUs than the replicas ask for.
         ServeError: it did not come up; one line says why.
     """
+    if host not in LOCAL_HOSTS and args.keys_file is None:
+        raise InputError(
+            f"serve.host: {host} opens the endpoint to the network; set serve.keys_file to a file "
+            "with a key on each line, or serve.host to 127.0.0.1"
+        )
     _check_port(host, port)
     os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
     cluster.connect()

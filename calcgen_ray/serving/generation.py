@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
@@ -34,23 +34,21 @@ async def complete(
     Raises:
         ApiError: the engine failed.
     """
-    ticket = None
+    jobs: list[Job] = []
     async with aclosing(_tokens(batcher, prompts, params, clock)) as stream:
         async for ticket, _, _ in stream:
-            pass
-    if ticket is None:
-        return [], []
-    for job in ticket.jobs:
+            jobs = list(ticket.jobs)
+    for job in jobs:
         _raise(job)
     tokenizer = batcher.engine.tokenizer
-    done = [finish(tokenizer, job.row, job.ids, params) for job in ticket.jobs]
+    done = [finish(tokenizer, job.row, job.ids, params) for job in jobs]
     groups = [done[i : i + params.n] for i in range(0, len(done), params.n)]
-    return groups, list(ticket.jobs)
+    return groups, jobs
 
 
 async def pieces(
     batcher: Batcher, prompts: Sequence[str], params: SamplingParams, clock: Clock
-) -> AsyncIterator[Piece]:
+) -> AsyncGenerator[Piece, None]:
     """The same as it grows: never half a character, never a part of a stop string."""
     texts: dict[int, GrowingText] = {}
     async with aclosing(_tokens(batcher, prompts, params, clock)) as stream:
@@ -71,7 +69,7 @@ async def pieces(
 
 async def _tokens(
     batcher: Batcher, prompts: Sequence[str], params: SamplingParams, clock: Clock
-) -> AsyncIterator[tuple[Ticket, int, int | None]]:
+) -> AsyncGenerator[tuple[Ticket, int, int | None], None]:
     """(ticket, row, token), None for a row's end; leaving early ends every row."""
     loop, queue = asyncio.get_running_loop(), asyncio.Queue[tuple[int, int | None]]()
 

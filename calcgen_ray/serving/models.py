@@ -1,8 +1,8 @@
 """The checkpoints that a replica serves: the live one, and others by their id.
 
 The registry says which one is live. When that changes, the new one is verified, loaded beside the
-old and asked for a token; then requests go to it, and the old one is closed once its last request is
-over. Whatever is wrong with the new one, the old one stays.
+old and asked for a token; then requests go to it, and the old one is closed once its last request
+is over. Whatever is wrong with the new one, the old one stays.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ LOG = logging.getLogger("calcgen.serving")
 
 @dataclass(slots=True, eq=False)
 class Model:
-    """A checkpoint that is loaded."""
+    """A checkpoint that is loaded. `id` is what clients call it, `entry` what the registry does."""
 
     id: str
+    entry: str
     digest: str
     engine: Any
     batcher: Batcher
@@ -55,13 +56,20 @@ class Models:
     Args:
         registry: polled for the live entry; None where one folder is served for good.
         open_engine: opens a folder or registry entry.
+        name: what clients call the live one; its id in the registry where that is left out.
         most: entries that are loaded at once besides the live one.
     """
 
     def __init__(
-        self, first: Model, registry: Registry | None, open_engine: OpenEngine, most: int = 2
+        self,
+        first: Model,
+        registry: Registry | None,
+        open_engine: OpenEngine,
+        name: str | None = None,
+        most: int = 2,
     ) -> None:
-        self.live, self._registry, self._open, self._most = first, registry, open_engine, most
+        self.live, self._registry, self._open = first, registry, open_engine
+        self._name, self._most = name, most
         self._others: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -91,7 +99,7 @@ class Models:
     def names(self) -> list[str]:
         """The live one first, then what else the registry holds."""
         rest = [entry.id for entry in self._registry.entries()] if self._registry else []
-        return [self.live.id, *(name for name in rest if name != self.live.id)]
+        return [self.live.id, *(name for name in rest if name != self.live.entry)]
 
     def close(self) -> None:
         self._closing.set()
@@ -99,7 +107,7 @@ class Models:
             close(model)
 
     def _find(self, name: str | None) -> Model:
-        if name in (None, LIVE, self.live.id):
+        if name in (None, LIVE, self.live.id, self.live.entry):
             return self.live
         known = self._others.get(str(name))
         if known is not None:
@@ -141,14 +149,14 @@ class Models:
         """
         assert self._registry is not None
         wanted = self._registry.live_id()
-        if not wanted or wanted == self.live.id:
+        if not wanted or wanted == self.live.entry:
             return False
         entry = self._registry.live()  # verified
         check_finite(entry.path)
-        model = load(entry.path, entry.id, self._open)
+        model = load(entry.path, self._name or entry.id, self._open)
         with self._lock:
             old, self.live = self.live, model
-            twin = self._others.pop(model.id, None)
+            twin = self._others.pop(model.entry, None)
             for one in filter(None, (old, twin)):
                 self._retire(one)
         self.refused = ""
@@ -169,7 +177,7 @@ def load(folder: Path, name: str, open_engine: OpenEngine) -> Model:
     engine = open_engine(folder)
     engine.generate([SMOKE_PROMPT], SamplingParams(max_tokens=1, temperature=0))
     digest = Registry.digest_of(folder) or name
-    return Model(name, digest, engine, Batcher(engine))
+    return Model(name, folder.name, digest, engine, Batcher(engine))
 
 
 def close(model: Model) -> None:

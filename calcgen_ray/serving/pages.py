@@ -8,8 +8,8 @@ from typing import Any
 
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
-    "color:#1c2733}h2{margin-top:2rem;border-bottom:1px solid #d5dbe1}table{border-collapse:collapse;"
-    "width:100%}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e6eaee;"
+    "color:#1c2733}h2{margin-top:2rem;border-bottom:1px solid #d5dbe1}"
+    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e6eaee;"
     "vertical-align:top}code{background:#f2f5f8;padding:.1rem .3rem;border-radius:3px}"
 )
 
@@ -54,7 +54,9 @@ def _kind(field: Mapping[str, Any]) -> str:
     if "$ref" in one:
         return escape(one["$ref"].rsplit("/", 1)[-1])
     words = [str(one.get("type", "value"))]
-    names = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to",
-             "exclusiveMaximum": "below", "maxItems": "at most", "maxLength": "at most"}  # fmt: skip
+    names = {
+        "minimum": "from", "exclusiveMinimum": "above", "maximum": "to",
+        "exclusiveMaximum": "below", "maxItems": "at most", "maxLength": "at most",
+    }  # fmt: skip
     words += [f"{word} {one[key]}" for key, word in names.items() if key in one]
     return escape(", ".join(words))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from calcgen_ray.serving.answers import Head, event, usage
@@ -18,7 +18,7 @@ Chunk = Callable[[Head, int, str, str | None], dict[str, Any]]
 
 async def stream(
     head: Head,
-    pieces: AsyncIterator[Piece],
+    pieces: AsyncGenerator[Piece, None],
     chunk: Chunk,
     clock: Clock,
     *,
@@ -49,7 +49,7 @@ async def stream(
     yield DONE
 
 
-async def _alive(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece | None]:
+async def _alive(pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[Piece | None]:
     """The pieces, and None whenever nothing has come for `PING_SECONDS`."""
     pending: asyncio.Task[Piece] | None = None
     try:
@@ -70,4 +70,4 @@ async def _alive(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece | None]:
     finally:
         if pending is not None:
             pending.cancel()
-        await pieces.aclose()  # type: ignore[attr-defined]
+        await pieces.aclose()

@@ -79,9 +79,9 @@ def test_logprobs_echo_and_scoring(api, backend):
     found = choice.logprobs
     assert choice.text.startswith(PROMPT) and "".join(found.tokens) == choice.text
     assert found.token_logprobs[0] is None and all(p <= 0 for p in found.token_logprobs[1:])
-    assert [choice.text[at : at + len(t)] for at, t in zip(found.text_offset, found.tokens)] == (
-        found.tokens
-    )
+    assert [
+        choice.text[at : at + len(t)] for at, t in zip(found.text_offset, found.tokens, strict=True)
+    ] == (found.tokens)
     last = found.top_logprobs[-1]
     assert len(last) <= 3 and max(last.values()) == pytest.approx(found.token_logprobs[-1])
     scored = api.completions.create(
@@ -148,12 +148,14 @@ def test_chat(api):
         ({"n": 3, "best_of": 2}, "best_of"), ({"logprobs": 6}, "logprobs"),
         ({"temperature": 2.1}, "temperature"), ({"top_p": 0}, "top_p"),
         ({"stop": ["a"] * 5}, "stop"), ({"stop": ["a" * 257]}, "stop"), ({"stop": [""]}, "stop"),
-        ({"seed": 2**63}, "seed"), ({"suffix": "x"}, "suffix"), ({"logit_bias": {"1": 1}}, "logit_bias"),
+        ({"seed": 2**63}, "seed"), ({"suffix": "x"}, "suffix"),
+        ({"logit_bias": {"1": 1}}, "logit_bias"),
         ({"presence_penalty": 0.5}, "presence_penalty"), ({"min_p": 0.1}, "min_p"),
         ({"stream": True, "best_of": 2}, "best_of"), ({"stream": True, "logprobs": 1}, "logprobs"),
         ({"stream_options": {"include_usage": True}}, "stream_options"), ({"stream": 1}, "stream"),
         ({"n": 2, "temperature": 0}, "n"), ({"repetition_penalty": 0}, "repetition_penalty"),
-        ({"prompt": ["x"] * 65}, "prompt"), ({"prompt": []}, "prompt"), ({"prompt": [1, 2]}, "prompt"),
+        ({"prompt": ["x"] * 65}, "prompt"), ({"prompt": []}, "prompt"),
+        ({"prompt": [1, 2]}, "prompt"),
         ({"prompt": ["x"] * 43, "n": 3}, "n"), ({"prompt": "x " * 400}, "prompt"),
         ({"calcgen": {"verify": True, "candidates": 33}}, "calcgen.candidates"),
         ({"calcgen": {"verify": True}, "stream": True}, "stream"),
@@ -216,8 +218,8 @@ def test_metrics_count(client):
 
 
 bodies = st.dictionaries(
-    st.sampled_from(["prompt", "model", "max_tokens", "n", "stop", "seed", "stream", "logprobs", "echo",
-                     "temperature", "best_of", "calcgen", "stream_options", "top_p"]),
+    st.sampled_from(["prompt", "model", "max_tokens", "n", "stop", "seed", "stream", "logprobs",
+                     "echo", "temperature", "best_of", "calcgen", "stream_options", "top_p"]),
     st.none() | st.booleans() | st.integers(-3, 70) | st.floats(-1, 3) | st.text(max_size=5)
     | st.lists(st.text(max_size=3), max_size=5) | st.dictionaries(st.text(max_size=3), st.none()),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The live checkpoint changes without a lost request; what is wrong with a new one stays outside."""
+"""The live checkpoint changes without a lost request, and never to a damaged one."""
 
 import asyncio
 import json
