@@ -9,7 +9,8 @@ from typing import Any
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
     "color:#1c2733}h2{margin-top:2rem;border-bottom:1px solid #d5dbe1}"
-    "table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e6eaee;"
+    "table{border-collapse:collapse;width:100%}"
+    "td,th{text-align:left;padding:.25rem .6rem;border-bottom:1px solid #e6eaee;"
     "vertical-align:top}code{background:#f2f5f8;padding:.1rem .3rem;border-radius:3px}"
 )
 
