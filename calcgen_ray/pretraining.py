@@ -18,7 +18,7 @@ from calcgen_ray.corpus.build import build
 from calcgen_ray.corpus.licences import licence_of, version_of
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.model.architecture import new_model
-from calcgen_ray.model.loading import load_model
+from calcgen_ray.model.loading import EMBEDDED, EMBEDDED_RANDOM, embedded_folder, load_model
 from calcgen_ray.model.tokenizer import train_tokenizer
 from calcgen_ray.report.card import write_card
 from calcgen_ray.report.plots import plot_run
@@ -28,7 +28,6 @@ from calcgen_ray.train import journal
 from calcgen_ray.train.run import TrainResult
 
 START, BASE, RECIPE, CARD = "start", "base", "recipe.json", "README.md"
-RANDOM = "embedded-random"
 
 
 def pretrain(
@@ -47,7 +46,7 @@ def pretrain(
     """
     corpus = build(config, stage)
     changed = config
-    if config.model == RANDOM:
+    if config.model == EMBEDDED_RANDOM:
         start = make_start(config, corpus, folder / START)
         changed = settings.replace(config, {"model": str(start), "revision": None})
     trained = training.train(changed, corpus, folder, listen)
@@ -80,10 +79,14 @@ def describe(config: Config, corpus: Path, trained: TrainResult) -> dict[str, An
     entries = journal.read(trained.folder / journal.JOURNAL)
     plain = config.model_dump(mode="json", include={"corpus", "architecture", "train", "optim"})
     plain["seed"] = config.run.seed
+    start = recipe_of(config.model)
+    if start is not None:  # the shape is that of the weights it went on from
+        plain["architecture"] = start["settings"]["architecture"]
     text = json.dumps(plain, sort_keys=True)
     return {
         "recipe": hashlib.sha256(text.encode()).hexdigest(),
         "settings": plain,
+        "start": start,
         "read": {
             name: {"version": version_of(name), "licence": licence_of(name)}
             for name in sorted({*config.corpus.packages, "sympy"})
@@ -104,6 +107,16 @@ def describe(config: Config, corpus: Path, trained: TrainResult) -> dict[str, An
             if e["event"] == "eval" and "perplexity" in e
         ],
     }
+
+
+def recipe_of(model: str) -> dict[str, Any] | None:
+    """The recipe of a base that training goes on from; None for random weights or another model."""
+    if model == EMBEDDED_RANDOM:
+        return None
+    folder = embedded_folder() if model == EMBEDDED else Path(model).expanduser()
+    path = folder / RECIPE
+    found: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.is_file() else None
+    return found
 
 
 def export(checkpoint: Path, target: Path, recipe: Mapping[str, Any]) -> Path:

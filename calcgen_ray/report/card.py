@@ -32,12 +32,24 @@ def _facts(recipe: Mapping[str, Any]) -> dict[str, str]:
         "sources": table(("source", "cells"), corpus["by_source"].items()),
         "tokens": f"{recipe['tokens'] / 1e6:,.1f}",
         "steps": f"{recipe['steps']:,}",
+        "start": _start(recipe.get("start")),
         "hours": f"{recipe['seconds'] / 3600:.1f}",
         "workers": f"{recipe['workers']} {recipe['device']} workers in {recipe['precision']}",
         "curve": table(("step", "perplexity"), [tuple(p.values()) for p in recipe["curve"]]),
         "recipe": recipe["recipe"],
         "corpus": corpus["sha256"],
     }
+
+
+def _start(start: Mapping[str, Any] | None) -> str:
+    """What the training went on from."""
+    if start is None:
+        return "From random weights:"
+    return (
+        f"It went on from the base of recipe `{start['recipe'][:12]}`, made in the same way:\n"
+        f"{start['steps']:,} steps and {start['tokens'] / 1e6:,.1f} M scored tokens on "
+        f"{start['corpus']['cells']:,} texts in {start['seconds'] / 3600:.1f} hours. Then:"
+    )
 
 
 def table(head: Sequence[str], rows: Any) -> str:
