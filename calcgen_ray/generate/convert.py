@@ -41,7 +41,7 @@ def to_ctranslate2(checkpoint: Path, target: Path, quantization: str = "int8") -
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(
                 f"{checkpoint}: CTranslate2 does not convert it ({reason[:120]}); "
-                "use serve.engine=transformers"
+                "the endpoint serves CodeGen and what else CTranslate2 reads"
             ) from None
     _check(target)
 
