@@ -102,9 +102,18 @@ class Conductor:
     def ended(self, ident: str, *, failed: bool) -> None:
         """Takes a trial's end."""
         number = self._numbers[ident]
+        self._catch_up(number)
         self.study.close(number, "failed" if failed else "finished")
         trial = self.study.trials[number]
         self._tell(trial, "error" if trial.state == "failed" else "end")
+
+    def _catch_up(self, number: int) -> None:
+        """Takes scores from the trial's journal that an earlier process did not live to hear."""
+        heard = self.study.trials[number].epochs
+        for entry in journal.read(self.study.home(number) / journal.JOURNAL):
+            if entry["event"] == "eval" and entry["step"] and entry["epoch"] > heard:
+                tokens = self._tokens(number)
+                self.study.record(number, entry["epoch"], entry["perplexity"], tokens)
 
     def _tokens(self, number: int) -> int:
         entries = journal.read(self.study.home(number) / journal.JOURNAL)

@@ -21,7 +21,7 @@ from calcgen_ray.tune import table
 from calcgen_ray.tune.conductor import Conductor
 from calcgen_ray.tune.study import Study, ranked
 from calcgen_ray.tune.trackers import telling
-from calcgen_ray.tune.trial import METRIC, MODE, run_trial
+from calcgen_ray.tune.trial import run_trial
 
 Listener = Callable[[Mapping[str, Any]], None]
 TUNE_FOLDER = ".ray"
@@ -79,8 +79,6 @@ def _run(
     ray_tune.Tuner(
         ray_tune.with_resources(trainable, _DRIVER),
         tune_config=ray_tune.TuneConfig(
-            metric=METRIC,
-            mode=MODE,
             num_samples=-1,
             max_concurrent_trials=concurrent,
             scheduler=_scheduler(conductor),
@@ -140,7 +138,8 @@ def _searcher(conductor: Conductor) -> Any:
 
         def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None: ...
 
-    return Proposing(metric=METRIC, mode=MODE)
+    # No metric is named: a trial that had ended before a crash has nothing more to report.
+    return Proposing()
 
 
 def _scheduler(conductor: Conductor) -> Any:

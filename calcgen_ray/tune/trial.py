@@ -9,9 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-METRIC = "perplexity"
-MODE = "min"
-
 
 def run_trial(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
     """Trains with the proposal's `values` of dotted keys in its own `folder`.

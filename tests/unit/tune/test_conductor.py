@@ -1,6 +1,7 @@
 """A whole search without Ray: a simulated trainer, interrupted anywhere, ends the same."""
 
 import math
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calcgen_ray.config import Config
+from calcgen_ray.train import journal
 from calcgen_ray.tune.conductor import Conductor
 from calcgen_ray.tune.study import Study, ranked
 
@@ -130,6 +132,24 @@ def test_a_failure_keeps_its_reason(tmp_path):
     conductor.failed("a", "OutOfMemory")
     conductor.ended("a", failed=True)
     assert (study.trials[0].state, study.trials[0].error) == ("failed", "OutOfMemory")
+
+
+def test_scores_that_a_killed_process_did_not_hear_are_taken_from_the_journal(tmp_path):
+    study = Study(tmp_path, {})
+    conductor = Conductor(plan(trials=1), study, lambda event: None, lambda: 0.0)
+    home = Path(conductor.propose("a")["folder"])
+    conductor.scored("a", {"perplexity": 9.0, "epoch": 1.0, "tokens": 5})
+    for entry in (
+        {"event": "eval", "step": 0, "epoch": 0.0, "perplexity": 99.0},
+        {"event": "step", "step": 1, "tokens": 7},
+        {"event": "eval", "step": 1, "epoch": 1.0, "perplexity": 9.0},
+        {"event": "step", "step": 2, "tokens": 7},
+        {"event": "eval", "step": 2, "epoch": 2.0, "perplexity": 8.0},
+    ):
+        journal.append(home / journal.JOURNAL, entry)
+    conductor.ended("a", failed=False)
+    assert study.trials[0].scores == [(1.0, 9.0), (2.0, 8.0)]
+    assert (study.trials[0].state, study.trials[0].tokens) == ("finished", 14)
 
 
 def test_limits_of_tokens_and_of_time(tmp_path):
