@@ -38,6 +38,8 @@ def pretrain(
 ) -> dict[str, Any]:
     """Makes a base in `folder`, going on where an earlier process was ended; returns its recipe.
 
+    `config.model` is what it starts from: random weights (`embedded-random`), or another base.
+
     `folder/base` then holds weights in float16, tokenizer, configs, model card, recipe and the
     manifest of sizes and sha256.
 
@@ -81,7 +83,7 @@ def describe(config: Config, corpus: Path, trained: TrainResult) -> dict[str, An
     plain["seed"] = config.run.seed
     start = recipe_of(config.model)
     if start is not None:  # the shape is that of the weights it went on from
-        plain["architecture"] = start["settings"]["architecture"]
+        plain |= {"architecture": start["settings"]["architecture"], "start": start["recipe"]}
     text = json.dumps(plain, sort_keys=True)
     return {
         "recipe": hashlib.sha256(text.encode()).hexdigest(),

@@ -13,6 +13,7 @@ prompts and settings and on nothing else that is served, and the others do not w
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,7 @@ class Job:
     sink: Sink
     watch: StopWatch
     ids: list[int] = field(default_factory=list)
+    begun: float = 0.0  # time.perf_counter() of its first slice
     cancelled: bool = False
     over: bool = False
     error: Exception | None = None
@@ -140,6 +142,11 @@ class Batcher:
 
     @property
     def running(self) -> int:
+        """Rows that have begun, whether a slice of theirs runs or not."""
+        return self.batch_size + sum(bool(job.ids) for job in list(self._queue))
+
+    @property
+    def batch_size(self) -> int:
         """Rows of the slice that runs."""
         return len(self._running)
 
@@ -205,6 +212,8 @@ class Batcher:
                 self._advance(part, max(job.row.limit for job in part))
 
     def _advance(self, jobs: list[Job], steps: int) -> None:
+        for job in jobs:
+            job.begun = job.begun or time.perf_counter()
         begun = [len(job.ids) for job in jobs]
         rows = [[*job.row.prompt_ids, *job.ids] for job in jobs]
         try:

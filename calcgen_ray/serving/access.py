@@ -95,10 +95,9 @@ def check(scope: Scope, policy: Policy) -> None:
     if host not in policy.hosts:
         raise ApiError(400, f"host: {host[:100]!r} is not served here; see serve.hosts")
     origin = _header(scope, b"origin")
-    if origin and scope["method"] not in SAFE_METHODS:
-        name = urlsplit(origin).hostname or ""
-        if name not in policy.hosts:
-            raise ApiError(403, f"origin: {origin[:100]!r} may not ask here; see serve.hosts")
+    changes = scope["method"] not in SAFE_METHODS
+    if origin and changes and _host_of(origin) not in policy.hosts:
+        raise ApiError(403, f"origin: {origin[:100]!r} may not ask here; see serve.hosts")
     if policy.keys and scope["path"] not in OPEN_ROUTES:
         _check_key(_header(scope, b"authorization"), policy.keys)
 
@@ -119,6 +118,13 @@ def request_id(scope: Scope) -> str:
 
 def _header(scope: Scope, name: bytes) -> str:
     return next((v.decode("latin-1") for k, v in scope["headers"] if k.lower() == name), "")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:  # as http://[
+        return ""
 
 
 def _name(host: str) -> str:

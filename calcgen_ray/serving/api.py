@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -34,6 +36,23 @@ from calcgen_ray.serving.pages import docs_page
 from calcgen_ray.serving.running import CodeRunner, RunRequest, run_answer
 from calcgen_ray.serving.verifying import verified
 
+
+class Stream(StreamingResponse):
+    """Events, and what is done after them, also where the first was never asked for."""
+
+    def __init__(self, events: AsyncIterator[bytes], done: Callable[[], None]) -> None:
+        super().__init__(
+            events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
+        )
+        self._done = done
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._done()
+
+
 COUNTED = frozenset({"/v1/completions", "/v1/chat/completions", "/v1/run", "/v1/models"})
 
 
@@ -52,6 +71,7 @@ class Backend:
         self.metrics = Metrics(
             running=lambda: self.models.live.batcher.running,
             waiting=lambda: self.models.live.batcher.waiting,
+            batch_size=lambda: self.models.live.batcher.batch_size,
         )
 
     def close(self) -> None:
@@ -97,6 +117,7 @@ def _add_reading(api: FastAPI, backend: Backend) -> None:
 
     @api.get("/v1/models/{model:path}")
     async def one_model(model: str) -> JSONResponse:
+        await asyncio.to_thread(models.ensure, model)
         with models.use(model) as found:
             return JSONResponse(answers.model_card(model, found.created, found.max_tokens_total))
 
@@ -132,8 +153,9 @@ def _add_sampling(api: FastAPI, backend: Backend) -> None:
     @api.post("/v1/completions", openapi_extra=body_of(CompletionRequest))
     async def complete(request: Request) -> Response:
         body = await read_body(request)
+        name = await _named(backend, body)
         with ExitStack() as stack:
-            model = stack.enter_context(_named(backend, body))
+            model = stack.enter_context(backend.models.use(name))
             wanted = read(CompletionRequest, body, model.max_tokens_total)
             task = Task(backend, model, wanted, "text_completion", wanted.prompt, wanted)
             return await _answer(task, stack, request)
@@ -141,8 +163,9 @@ def _add_sampling(api: FastAPI, backend: Backend) -> None:
     @api.post("/v1/chat/completions", openapi_extra=body_of(ChatRequest))
     async def chat(request: Request) -> Response:
         body = await read_body(request)
+        name = await _named(backend, body)
         with ExitStack() as stack:
-            model = stack.enter_context(_named(backend, body))
+            model = stack.enter_context(backend.models.use(name))
             wanted = read(ChatRequest, body, model.max_tokens_total)
             task = Task(backend, model, wanted, "chat.completion", (as_text(wanted.messages),))
             return await _answer(task, stack, request)
@@ -153,15 +176,16 @@ def _add_sampling(api: FastAPI, backend: Backend) -> None:
         return JSONResponse(run_answer(await _runner(backend).run(wanted)))
 
 
-def _named(backend: Backend, body: bytes) -> Any:
-    """The model that a body names; what else is wrong with it comes later."""
-    import json
-
+async def _named(backend: Backend, body: bytes) -> str | None:
+    """The model that a body names, loaded; what else is wrong with the body comes later."""
     try:
         name = json.loads(body).get("model")
     except (ValueError, AttributeError, RecursionError):
-        name = None
-    return backend.models.use(name if isinstance(name, str) else None)
+        return None
+    if not isinstance(name, str):
+        return None
+    await asyncio.to_thread(backend.models.ensure, name)
+    return name
 
 
 def as_text(messages: Sequence[Message]) -> str:
@@ -207,13 +231,17 @@ async def _answer(task: Task, stack: ExitStack, request: Request) -> Response:
     backend.active += 1
     if task.wanted.stream:
         held = stack.pop_all()  # the model stays open until the last event
-        return StreamingResponse(_streamed(task, held, asked), media_type="text/event-stream",
-                                 headers={"Cache-Control": "no-cache"})  # fmt: skip
+        held.callback(_leave, backend)
+        return Stream(_streamed(task, asked), held.close)
     try:
         with backend.metrics.timed() as clock:
             return JSONResponse(await _whole(task, clock))
     finally:
-        backend.active -= 1
+        _leave(backend)
+
+
+def _leave(backend: Backend) -> None:
+    backend.active -= 1
 
 
 def _count_prompt(task: Task) -> int:
@@ -226,28 +254,25 @@ def _count_prompt(task: Task) -> int:
         raise ApiError(400, str(error), param if param.isidentifier() else None) from None
 
 
-async def _streamed(task: Task, held: ExitStack, asked: int) -> AsyncIterator[bytes]:
-    wanted, backend = task.wanted, task.backend
-    try:
-        with held, backend.metrics.timed() as clock:
-            pieces = generation.pieces(task.model.batcher, task.prompts, wanted.sampling, clock)
-            echo = task.extras is not None and task.extras.echo
-            first = [p if echo else "" for p in task.prompts for _ in range(wanted.n)]
-            chunk = answers.text_chunk if task.extras is not None else answers.chat_chunk
-            options = wanted.stream_options
-            async for event in sse.stream(
-                task.head, pieces, chunk, clock, first=first, asked=asked,
-                include_usage=options is not None and options.include_usage,
-            ):  # fmt: skip
-                yield event
-    finally:
-        backend.active -= 1
+async def _streamed(task: Task, asked: int) -> AsyncIterator[bytes]:
+    wanted = task.wanted
+    with task.backend.metrics.timed() as clock:
+        pieces = generation.pieces(task.model.batcher, task.prompts, wanted.sampling, clock)
+        echo = task.extras is not None and task.extras.echo
+        first = [p if echo else "" for p in task.prompts for _ in range(wanted.n)]
+        chunk = answers.text_chunk if task.extras is not None else answers.chat_chunk
+        options = wanted.stream_options
+        async for event in sse.stream(
+            task.head, pieces, chunk, clock, first=first, asked=asked,
+            include_usage=options is not None and options.include_usage,
+        ):  # fmt: skip
+            yield event
 
 
 async def _whole(task: Task, clock: Clock) -> dict[str, Any]:
     wanted, extras = task.wanted, task.extras
     if extras is not None and extras.max_tokens == 0:
-        return _scored_prompts(task, extras)
+        return await asyncio.to_thread(_scored_prompts, task, extras)
     groups, jobs = await generation.complete(
         task.model.batcher, task.prompts, wanted.sampling, clock
     )
@@ -264,17 +289,23 @@ async def _chosen(
     task: Task, prompt: str, group: Sequence[Completion], jobs: Sequence[Job]
 ) -> list[Choice]:
     """The `n` choices of a prompt out of what was made for it."""
-    wanted, extras = task.wanted, task.extras
+    wanted = task.wanted
     if wanted.calcgen.verify:
         return await verified(prompt, group, wanted.calcgen, _runner(task.backend),
                               task.backend.verifier, wanted.n)  # fmt: skip
+    return await asyncio.to_thread(_ranked, task, prompt, group, jobs)
+
+
+def _ranked(
+    task: Task, prompt: str, group: Sequence[Completion], jobs: Sequence[Job]
+) -> list[Choice]:
+    """The likeliest `n` with the scores asked for. It computes, so it is for a thread."""
     pairs = list(zip(group, jobs, strict=True))
-    if len(pairs) > wanted.n:
-        ranked = [(scores.mean(task.model.engine, job.row.prompt_ids, job.ids), -k)
-                  for k, job in enumerate(jobs)]  # fmt: skip
-        best = sorted(range(len(pairs)), key=lambda k: ranked[k], reverse=True)[: wanted.n]
+    if len(pairs) > task.wanted.n:
+        worth = [scores.mean(task.model.engine, job.row.prompt_ids, job.ids) for job in jobs]
+        best = sorted(range(len(pairs)), key=lambda k: (-worth[k], k))[: task.wanted.n]
         pairs = [pairs[k] for k in best]
-    return [_as_choice(task, extras, prompt, one, job) for one, job in pairs]
+    return [_as_choice(task, task.extras, prompt, one, job) for one, job in pairs]
 
 
 def _as_choice(

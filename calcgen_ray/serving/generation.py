@@ -84,7 +84,7 @@ async def _tokens(
             if token is None:
                 left -= 1
             else:
-                clock.token()
+                clock.token(ticket.jobs[place].begun)
             yield ticket, place, token
     finally:
         ticket.cancel()

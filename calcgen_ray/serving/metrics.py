@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -17,10 +16,15 @@ class Metrics:
     """Counters, gauges and histograms of one replica.
 
     Args:
-        running, waiting: called when the metrics are read.
+        running, waiting, batch_size: called when the metrics are read.
     """
 
-    def __init__(self, running: Callable[[], float], waiting: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        running: Callable[[], float],
+        waiting: Callable[[], float],
+        batch_size: Callable[[], float],
+    ) -> None:
         self.registry = registry = CollectorRegistry()
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
@@ -40,7 +44,7 @@ class Metrics:
             gauge = Gauge(f"calcgen_rows_{name}", f"rows of completions {name}", registry=registry)
             gauge.set_function(read)
         batch = Gauge("calcgen_batch_size", "rows of the batch that runs", registry=registry)
-        batch.set_function(running)
+        batch.set_function(batch_size)
 
     def text(self) -> bytes:
         """The exposition format."""
@@ -65,13 +69,13 @@ class Clock:
         self.last = 0.0
         self.tokens = 0
 
-    def token(self, *_: Any) -> None:
-        """A token has come."""
+    def token(self, begun: float) -> None:
+        """A token has come, of a row whose first slice began then."""
         now = time.perf_counter()
         if not self.tokens:
             self.first = now
             self.metrics.first_token.observe(now - self.begin)
-            self.metrics.queue_wait.observe(now - self.begin)
+            self.metrics.queue_wait.observe(max(0.0, begun - self.begin))
         self.tokens += 1
         self.last = now
 

@@ -19,7 +19,7 @@ from typing import Any
 from calcgen_ray.errors import CalcgenError
 from calcgen_ray.generate.batcher import Batcher
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.registry.store import Registry, check_finite
+from calcgen_ray.registry.store import MODELS, Registry, check_finite
 from calcgen_ray.serving.errors import ApiError
 
 POLL_SECONDS = 1.0
@@ -79,7 +79,7 @@ class Models:
 
     @contextmanager
     def use(self, name: str | None) -> Iterator[Model]:
-        """The model of that name, kept open for the block.
+        """The loaded model of that name, kept open for the block.
 
         Raises:
             ApiError: 404, with the names that there are.
@@ -106,32 +106,43 @@ class Models:
         for model in [self.live, *self._others.values()]:
             close(model)
 
-    def _find(self, name: str | None) -> Model:
+    def ensure(self, name: str) -> None:
+        """Loads the registry's entry of that name unless it is; takes a while, so for a thread.
+
+        Raises:
+            ApiError: 503 where it does not load. A name that nothing has is left to `use`.
+        """
+        with self._lock:
+            known = self._known(name)
+        if known is not None or self._registry is None or name not in self.names():
+            return
+        try:
+            model = load(self._registry.root / MODELS / name, name, self._open)
+        except CalcgenError as error:
+            raise ApiError(503, f"model: {name} does not load: {error}") from None
+        with self._lock:
+            if self._known(name) is not None:  # another request was quicker
+                close(model)
+                return
+            while len(self._others) >= self._most:
+                self._retire(self._others.pop(next(iter(self._others))))
+            self._others[name] = model
+
+    def _known(self, name: str | None) -> Model | None:
         if name in (None, LIVE, self.live.id, self.live.entry):
             return self.live
-        known = self._others.get(str(name))
+        return self._others.get(str(name))
+
+    def _find(self, name: str | None) -> Model:
+        known = self._known(name)
         if known is not None:
             return known
-        if self._registry is not None and str(name) in self.names():
-            return self._load_other(str(name))
         raise ApiError(
             404,
             f"model: got {str(name)[:100]!r}; served here: {', '.join(self.names())}",
             param="model",
             code="model_not_found",
         )
-
-    def _load_other(self, name: str) -> Model:
-        assert self._registry is not None
-        try:
-            model = load(self._registry.root / "models" / name, name, self._open)
-        except CalcgenError as error:
-            raise ApiError(503, f"model: {name} does not load: {error}") from None
-        while len(self._others) >= self._most:
-            oldest = self._others.pop(next(iter(self._others)))
-            self._retire(oldest)
-        self._others[name] = model
-        return model
 
     def _watch(self) -> None:
         while not self._closing.wait(POLL_SECONDS):

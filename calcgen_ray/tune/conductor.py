@@ -111,7 +111,8 @@ class Conductor:
         """Takes scores from the trial's journal that an earlier process did not live to hear."""
         heard = self.study.trials[number].epochs
         for entry in journal.read(self.study.home(number) / journal.JOURNAL):
-            if entry["event"] == "eval" and entry["step"] and entry["epoch"] > heard:
+            scored = entry["event"] == "eval" and "perplexity" in entry
+            if scored and entry["step"] and entry["epoch"] > heard:
                 tokens = self._tokens(number)
                 self.study.record(number, entry["epoch"], entry["perplexity"], tokens)
 
