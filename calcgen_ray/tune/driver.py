@@ -118,11 +118,18 @@ def concurrency(config: Config, has: Mapping[str, float]) -> int:
     return min(wanted, table.count(config))
 
 
+# Tune pickles its searcher and its scheduler and we never read them back. Ours hold the conductor,
+# and with it whatever listens (a terminal, a tracker), so they pickle as what they derive from.
+
+
 def _searcher(conductor: Conductor) -> Any:
     from ray.tune.search import Searcher
 
     class Proposing(Searcher):  # type: ignore[misc]
-        """Passes the conductor's proposals on. Tune saves its searchers: nothing of this one."""
+        """Passes the conductor's proposals on."""
+
+        def __reduce__(self) -> Any:
+            return Searcher, ()
 
         def suggest(self, trial_id: str) -> Any:
             if conductor.is_over():
@@ -147,6 +154,9 @@ def _scheduler(conductor: Conductor) -> Any:
 
     class Judging(FIFOScheduler):  # type: ignore[misc]
         """Ends the trials that the conductor gives up."""
+
+        def __reduce__(self) -> Any:
+            return FIFOScheduler, ()
 
         def on_trial_result(self, controller: Any, trial: Any, result: Any) -> str:
             goes_on = conductor.scored(trial.trial_id, result)

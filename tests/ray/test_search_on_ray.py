@@ -51,9 +51,15 @@ def search(tiny_config):
 
 @pytest.fixture(scope="module")
 def searched(search, corpus, tmp_path_factory, ray_cluster):
-    """A finished search: its result and what was heard of it."""
-    heard = []
-    return tune(search, corpus, tmp_path_factory.mktemp("search"), heard.append), heard
+    """A finished search: its result and what was heard of it, by who cannot be pickled."""
+    heard, folder = [], tmp_path_factory.mktemp("search")
+    with (folder.parent / "heard.log").open("w") as log:
+
+        def hear(event):
+            heard.append(event)
+            log.write(f"{event}\n")
+
+        return tune(search, corpus, folder, hear), heard
 
 
 def test_a_search_ranks_by_perplexity(search, searched):
