@@ -17,6 +17,7 @@ from calcgen_ray.generate.convert import to_ctranslate2
 from calcgen_ray.problem import as_prompt
 from calcgen_ray.registry.store import Entry, Registry
 from calcgen_ray.report.plots import plot_run
+from calcgen_ray.report.search import plot_search
 from calcgen_ray.report.versions import versions
 from calcgen_ray.serving import client
 from calcgen_ray.serving import driver as endpoint
@@ -56,6 +57,7 @@ def run(config: Config, listeners: Listeners) -> dict[str, Any]:
     plot_run(folder)
     listeners.say(f"search: {config.tune.trials} Ray Tune trials ranked by perplexity")
     found = search.tune(search_config(config), corpus, folder / "tune", listeners.tune)
+    plot_search(search_config(config), folder / "tune")
     entry = promote(config, winner(trained, found))
     listeners.say(f"serving {entry.id} with Ray Serve")
     summary = {

@@ -57,13 +57,22 @@ def _plot_loss(path: Path, steps: Sequence[Any], scores: Sequence[Any]) -> Path:
 
 def _plot_perplexity(path: Path, scores: Sequence[Any]) -> Path:
     figure, axes = _figure("Perplexity on held-out cells", "perplexity (log)")
-    axes.set_yscale("log")
+    by_logarithm(axes)
     x, y = [e["step"] for e in scores], [e["perplexity"] for e in scores]
     axes.plot(x, y, "o-", color=ORANGE)
     for place in (0, -1):
         axes.annotate(f"{y[place]:,.2f}", (x[place], y[place]), (6, 6), textcoords="offset points")
     figure.savefig(path)
     return path
+
+
+def by_logarithm(axes: Any) -> None:
+    """Makes the vertical axis logarithmic, with plain numbers: 4.1, not 4.1 x 10^0."""
+    from matplotlib.ticker import LogFormatter
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(LogFormatter())
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
 
 
 def smooth(values: Sequence[float], weight: float) -> list[float]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calcgen_ray.config import Config
-from calcgen_ray.report.plots import BLUE, GREY, ORANGE
+from calcgen_ray.report.plots import BLUE, GREY, ORANGE, by_logarithm
 from calcgen_ray.tune.study import Trial, ranked, read
 
 HEAT, CURVES, PARALLEL, SPENT = "heat_map.png", "curves.png", "parallel.png", "best_so_far.png"
@@ -95,7 +95,7 @@ def _points(figure: Any, axes: Any, trials: Sequence[Trial], epochs: Sequence[An
 def _curves(path: Path, trials: Sequence[Trial]) -> Path:
     """Every trial's scores by epoch, the best one on top."""
     figure, axes = _figure("Trials", "epochs", "perplexity on held-out cells (log)")
-    axes.set_yscale("log")
+    by_logarithm(axes)
     for place, trial in reversed(list(enumerate(trials))):
         line = [(e, p) for e, p in trial.scores if e > 0 and math.isfinite(p)]
         if not line:
@@ -115,7 +115,7 @@ def _curves(path: Path, trials: Sequence[Trial]) -> Path:
 def _spent(path: Path, trials: Sequence[Trial]) -> Path:
     """The lowest perplexity by the training tokens of all trials, in the order of their numbers."""
     figure, axes = _figure("Best so far", "training tokens, all trials", "perplexity (log)")
-    axes.set_yscale("log")
+    by_logarithm(axes)
     spent, best, line = 0, math.inf, []
     for trial in sorted(trials, key=lambda trial: trial.number):
         spent += trial.tokens
@@ -170,6 +170,6 @@ def _numbers(values: Sequence[Any]) -> list[float]:
 def _scaled(column: Sequence[float]) -> list[float]:
     """To 0..1, by the logarithm where all are positive and far apart."""
     low, high = min(column), max(column)
-    if low > 0 and high / low > 20:
+    if low > 0 and high / low > 2:
         column, low, high = [math.log(v) for v in column], math.log(low), math.log(high)
     return [(v - low) / (high - low) if high > low else 0.5 for v in column]
