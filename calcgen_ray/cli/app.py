@@ -274,6 +274,19 @@ def bench_tune(
     jobs.bench_tune(screen, load(search, overrides), load(grid, overrides), json=json)
 
 
+@bench_app.command("serve")
+def bench_serve(
+    target: Annotated[str, typer.Argument(help="A run, a folder, or `embedded`.")] = "embedded",
+    storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
+    port: Annotated[int, typer.Option(help="Of the endpoint that is measured.")] = 8100,
+    json: Json = False,
+) -> None:
+    """The endpoint's tokens a second and latency over the engine's, and over transformers'."""
+    from calcgen_ray.cli import jobs
+
+    jobs.bench_serve(screen, target, Path(storage), port, json=json)
+
+
 @app.command("ls")
 def list_presets() -> None:
     """List the presets that ship with the package."""

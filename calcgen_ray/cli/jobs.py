@@ -264,6 +264,23 @@ def bench_tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> N
             screen.json(found)
 
 
+def bench_serve(screen: Screen, target: str, storage: Path, port: int, *, json: bool) -> None:
+    from calcgen_ray.bench.serve import bench_serve as measure
+    from calcgen_ray.evaluate.subject import find_folder
+
+    folder = find_folder(target, storage)
+    with screen.quiet(storage / "bench-serve" / LOG):
+        try:
+            found = measure(folder, port)
+        finally:
+            cluster.disconnect()
+    shares = [{"where": k, "ms": f"{v:.2f}"} for k, v in found["shares_ms"].items()]
+    screen.table("a short completion", shares)
+    screen.facts("serving", {k: v for k, v in found.items() if k != "shares_ms"})
+    if json:
+        screen.json(found)
+
+
 def bench_train(screen: Screen, config: Config, *, json: bool) -> None:
     from calcgen_ray.bench.train import bench_train as measure
 

@@ -43,10 +43,21 @@ def start(
             "with a key on each line, or serve.host to 127.0.0.1"
         )
     _check_port(host, port)
-    os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
     cluster.connect()
     _check_resources(args)
-    app = build(args)
+    return deploy(build(args), host, port, deadline)
+
+
+def deploy(app: Any, host: str = "127.0.0.1", port: int = 8000, deadline: float = 120.0) -> str:
+    """The same for an application of any kind that has `/health`.
+
+    Raises:
+        InputError: the port is in use.
+        ServeError: it did not come up; one line says why.
+    """
+    _check_port(host, port)
+    os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
+    cluster.connect()
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     end = time.monotonic() + deadline
     try:
