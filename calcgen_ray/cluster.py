@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 from calcgen_ray.config import WorkersConfig
@@ -10,6 +11,11 @@ from calcgen_ray.errors import ResourceError
 from calcgen_ray.runtime import Device, cpu_count, pick_device
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
+SERVE_DEFAULTS = {
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # a dead proxy is missed after three checks
+}
+"""What Serve takes from the environment alone, of the processes that a cluster starts."""
 
 
 def connect() -> None:
@@ -18,8 +24,6 @@ def connect() -> None:
     Raises:
         ResourceError: the named cluster does not answer.
     """
-    import os
-
     import ray
 
     if ray.is_initialized():
@@ -33,6 +37,8 @@ def connect() -> None:
                 f"no Ray cluster at {os.environ['RAY_ADDRESS']}: {str(error).splitlines()[0]}"
             ) from None
         return
+    for name, value in SERVE_DEFAULTS.items():
+        os.environ.setdefault(name, value)
     ray.init(address="local", num_cpus=cpu_count(), object_store_memory=OBJECT_STORE_BYTES, **quiet)
 
 

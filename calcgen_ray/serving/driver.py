@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import socket
 import time
@@ -56,7 +55,6 @@ def deploy(app: Any, host: str = "127.0.0.1", port: int = 8000, deadline: float 
         ServeError: it did not come up; one line says why.
     """
     _check_port(host, port)
-    os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
     cluster.connect()
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     end = time.monotonic() + deadline

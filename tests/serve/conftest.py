@@ -1,8 +1,12 @@
 """One endpoint on a real Ray Serve, with a tiny promoted model, for all tests here."""
 
 import os
+import re
 import socket
+import time
+from pathlib import Path
 
+import httpx
 import openai
 import pytest
 
@@ -58,3 +62,43 @@ def url(args, free_port):
 def api(url):
     with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as api:
         yield api
+
+
+@pytest.fixture(scope="session")
+def figure(url):
+    """Reads one figure of the endpoint's `/metrics`."""
+
+    def read(name):
+        text = httpx.get(f"{url}/metrics", timeout=30).text
+        return float(re.search(rf"^{name} (\S+)", text, re.MULTILINE)[1])
+
+    return read
+
+
+def actors(title):
+    """Ids of the processes that Ray calls so, of this process's own cluster alone."""
+    parents, titles = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                titles[int(entry.name)] = (entry / "cmdline").read_bytes().decode()
+            except OSError:
+                continue
+            if stat[0] != "Z":
+                parents[int(entry.name)] = int(stat[1])
+
+    def ours(pid):
+        while pid in parents and pid != os.getpid():
+            pid = parents[pid]
+        return pid == os.getpid()
+
+    return [pid for pid in parents if titles[pid].startswith(f"ray::{title}") and ours(pid)]
+
+
+def await_true(condition, seconds):
+    """Waits until it holds, and returns whether it does."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return bool(condition())

@@ -1,0 +1,144 @@
+"""The endpoint while its processes die, hang and are replaced, on a real Ray Serve.
+
+Each in a short form; `make soak` runs the long ones.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+
+import httpx
+import pytest
+
+from calcgen_ray.serving import driver
+from tests.serve.conftest import actors, await_true
+
+pytestmark = pytest.mark.serve
+
+REPLICA = "ServeReplica:calcgen:Sampler"
+LONG = pytest.mark.soak
+BODY = {"prompt": "# Differentiate x**2 with respect to x.\n", "max_tokens": 40, "temperature": 0}
+
+
+class Traffic:
+    """Clients that ask in turn from their own threads, every other one for a stream."""
+
+    def __init__(self, url, clients=4, pause=0.0):
+        self.url, self.pause, self.going = url, pause, True
+        self.right = self.ask(False)
+        self.good, self.failed, self.wrong = [], [], []
+        self.threads = [threading.Thread(target=self.run, args=(k,)) for k in range(clients)]
+
+    def ask(self, stream):
+        """The text of an answer; raises httpx.HTTPError or ValueError where there is none."""
+        url, body = f"{self.url}/v1/completions", BODY | {"stream": stream}
+        if not stream:
+            answer = httpx.post(url, json=body, timeout=30)
+            answer.raise_for_status()
+            return answer.json()["choices"][0]["text"]
+        with httpx.stream("POST", url, json=body, timeout=30) as answer:
+            answer.raise_for_status()
+            lines = [line[6:] for line in answer.iter_lines() if line.startswith("data: ")]
+        if not lines or lines[-1] != "[DONE]":
+            raise ValueError("a stream without an end")
+        return "".join(json.loads(line)["choices"][0]["text"] for line in lines[:-1])
+
+    def run(self, number):
+        while self.going:
+            begin = time.monotonic()
+            try:
+                text = self.ask(number % 2 == 1)
+            except (httpx.HTTPError, ValueError) as error:
+                self.failed.append((begin, repr(error)))
+            else:
+                (self.good if text == self.right else self.wrong).append(time.monotonic())
+            time.sleep(self.pause)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.going = False
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.fixture
+def two(url, args):
+    """The endpoint with two replicas, then as it was."""
+    port = int(url.rpartition(":")[2])
+    driver.start(args.model_copy(update={"replicas": 2}), port=port)
+    assert await_true(lambda: len(actors(REPLICA)) == 2, 60)
+    yield url
+    driver.start(args, port=port)
+    await_true(lambda: len(actors(REPLICA)) == 1, 60)
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(12, marks=LONG)])
+def test_a_replica_that_dies_takes_only_what_it_held(two, kills):
+    with Traffic(two) as traffic:
+        for _ in range(kills):
+            time.sleep(2)
+            os.kill(actors(REPLICA)[0], signal.SIGKILL)
+            assert await_true(lambda: len(actors(REPLICA)) == 2, 60)
+            time.sleep(3)
+    print(f"{len(traffic.good)} answered, {len(traffic.failed)} failed")
+    assert not traffic.wrong
+    assert len(traffic.failed) <= len(traffic.threads) * kills
+    assert len(traffic.failed) <= max(len(traffic.threads), 0.02 * len(traffic.good))
+
+
+def test_requests_go_on_without_the_controller(url):
+    with Traffic(url, 2) as traffic:
+        time.sleep(1)
+        [controller] = actors("ServeController")
+        os.kill(controller, signal.SIGKILL)
+        assert await_true(lambda: actors("ServeController") not in ([], [controller]), 60)
+        time.sleep(2)
+    assert traffic.good and not traffic.failed and not traffic.wrong
+
+
+def test_a_proxy_that_dies_comes_back(url):
+    with Traffic(url, 2, pause=0.05) as traffic:
+        time.sleep(1)
+        [proxy] = actors("ProxyActor")
+        killed = time.monotonic()
+        os.kill(proxy, signal.SIGKILL)
+        assert await_true(lambda: any(at > killed + 1 for at in traffic.good), 60)
+        time.sleep(1)
+    gap = min(at for at in traffic.good if at > killed + 0.2) - killed
+    print(f"back after {gap:.1f} s")
+    assert not traffic.wrong
+
+
+def test_a_replica_that_hangs_is_replaced(two):
+    hung = actors(REPLICA)[0]
+    os.kill(hung, signal.SIGSTOP)
+    begin = time.monotonic()
+    try:
+        assert await_true(lambda: hung not in actors(REPLICA), 90)
+    finally:
+        if hung in actors(REPLICA):
+            os.kill(hung, signal.SIGKILL)
+    print(f"replaced after {time.monotonic() - begin:.0f} s")
+    assert await_true(lambda: len(actors(REPLICA)) == 2, 60)
+    assert Traffic(two).right
+
+
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=LONG)])
+@pytest.mark.timeout(1800)
+def test_an_update_and_a_scale_down_lose_nothing(url, args, rounds):
+    """Twice as many replicas, then half of them, with other settings: nobody notices."""
+    port = int(url.rpartition(":")[2])
+    with Traffic(url, 3, pause=0.1) as traffic:
+        for number in range(rounds):
+            more = {"replicas": 2, "max_queued_requests": 64 + number}
+            driver.start(args.model_copy(update=more), port=port)
+            driver.start(args, port=port)
+            await_true(lambda: len(actors(REPLICA)) == 1, 60)
+    assert len(traffic.good) > 20 * rounds
+    assert not traffic.failed and not traffic.wrong
