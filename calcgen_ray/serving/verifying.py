@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from typing import Any
 from calcgen_ray.judge import Verifier
 from calcgen_ray.problem import Completion, Expected, Kind, Outcome, Verdict
 from calcgen_ray.serving.answers import Choice
+from calcgen_ray.serving.known import Known, recognise
 from calcgen_ray.serving.limits import Verify, Wanted
 from calcgen_ray.serving.running import CodeRunner, RunRequest, run_answer
 
+UNDONE = re.compile(r"\b(Integral|Derivative|Limit|Sum|nan)\b")
 ORDER = {Verdict.EQUAL: 0, Verdict.UNKNOWN: 1, Verdict.DIFFERENT: 2}
 
 
@@ -40,11 +43,13 @@ async def verified(
     Raises:
         ApiError: as `CodeRunner.run`.
     """
+    known = recognise(prompt) if wanted.expected is None else None
+    expected = _told(wanted.expected) or await _of(known, runner)
     tried: dict[str, Tried] = {}
     for candidate in candidates:
         if candidate.text not in tried:
             outcome = await runner.run(RunRequest(code=prompt + candidate.text + "\n"))
-            verdict = await _verdict(wanted.expected, outcome, verifier)
+            verdict = await _verdict(expected, outcome, verifier)
             tried[candidate.text] = Tried(candidate, outcome, verdict)
     every = [tried[candidate.text] for candidate in candidates]
     agreed = Counter(_result(one) for one in every if one.outcome.ran)
@@ -59,30 +64,53 @@ async def verified(
     ranked += [one for one in every if one.completion is not tried[one.completion.text].completion]
     while len(ranked) < count:
         ranked.append(ranked[len(ranked) % len(tried)])
-    return [_choice(one, len(candidates), agreed) for one in ranked[:count]]
+    family = known.family if known and expected else None
+    return [_choice(one, len(candidates), agreed, family) for one in ranked[:count]]
+
+
+def _told(wanted: Wanted | None) -> Expected | None:
+    if wanted is None:
+        return None
+    return Expected(Kind(wanted.kind), wanted.value, dict(wanted.given))
+
+
+async def _of(known: Known | None, runner: CodeRunner) -> Expected | None:
+    """The right result of a problem of a known family, None where SymPy itself finds none."""
+    if known is None:
+        return None
+    if not known.code:
+        return Expected(Kind(known.kind), "0", known.given)
+    value = _text(await runner.run(RunRequest(code=known.code)))
+    if not value or UNDONE.search(value):
+        return None
+    return Expected(Kind(known.kind), value, known.given)
 
 
 async def _verdict(
-    wanted: Wanted | None, outcome: Outcome, verifier: Verifier | None
+    expected: Expected | None, outcome: Outcome, verifier: Verifier | None
 ) -> Verdict | None:
-    if wanted is None or verifier is None:
+    if expected is None or verifier is None:
         return None
     if not outcome.ran or outcome.result is None:
         return Verdict.DIFFERENT
-    expected = Expected(Kind(wanted.kind), wanted.value, dict(wanted.given))
     loop = asyncio.get_running_loop()
     ruling = await loop.run_in_executor(None, verifier.decide, expected, outcome.result)
     return ruling.verdict
 
 
 def _result(one: Tried) -> str:
-    return str(dict(one.outcome.forms).get("text", ""))
+    return _text(one.outcome)
 
 
-def _choice(one: Tried, candidates: int, agreed: Counter[str]) -> Choice:
+def _text(outcome: Outcome) -> str:
+    return str(dict(outcome.forms).get("text", "")) if outcome.ran else ""
+
+
+def _choice(one: Tried, candidates: int, agreed: Counter[str], family: str | None) -> Choice:
     told: dict[str, Any] = run_answer(one.outcome)
     told["candidates"] = candidates
     told["agreeing"] = agreed[_result(one)] if one.outcome.ran else 0
     if one.verdict is not None:
         told["verdict"] = one.verdict.value
+        told["checked_as"] = family or "expected"
     return Choice(one.completion.text, one.completion.finish_reason, calcgen=told)

@@ -27,10 +27,10 @@ def completions(*texts):
     return [Completion("# q\n", text, "stop", 3, 5) for text in texts]
 
 
-def choose(runner, texts, count, **wanted):
+def choose(runner, texts, count, prompt="# q\n", **wanted):
     asked = Verify.model_validate({"verify": True, **wanted})
     with Verifier(1) as verifier:
-        return asyncio.run(verified("# q\n", completions(*texts), asked, runner, verifier, count))
+        return asyncio.run(verified(prompt, completions(*texts), asked, runner, verifier, count))
 
 
 def test_those_that_run_come_first_and_agreement_decides(runner):
@@ -54,3 +54,23 @@ def test_one_text_only(runner):
     found = choose(runner, [RIGHT] * 3, 2)
     assert [one.text for one in found] == [RIGHT, RIGHT]
     assert found[0].calcgen["agreeing"] == 3
+
+
+@pytest.mark.parametrize(
+    ("prompt", "right", "wrong", "family"),
+    [
+        ("# Differentiate x**2 with respect to x.\n", RIGHT, WRONG, "derivative"),
+        ("# Integrate x**2 with respect to x.\n", WRONG, RIGHT, "antiderivative"),
+    ],
+)
+def test_a_problem_of_a_known_family_is_checked(runner, prompt, right, wrong, family):
+    found = choose(runner, [wrong, wrong + "\n", right], 3, prompt=prompt)
+    assert found[0].text == right
+    assert [one.calcgen["verdict"] for one in found] == ["equal", "different", "different"]
+    assert {one.calcgen["checked_as"] for one in found} == {family}
+
+
+def test_what_sympy_cannot_do_is_not_judged(runner):
+    prompt = "# Integrate exp(-x**x) from 0 to 1.\n"
+    [one] = choose(runner, [RIGHT], 1, prompt=prompt)
+    assert "verdict" not in one.calcgen
