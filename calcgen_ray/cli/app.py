@@ -219,7 +219,9 @@ def serve(
 
 @app.command()
 def sample(
-    prompt: Annotated[str, typer.Argument(help="A statement in words, or code to go on with.")],
+    prompt: Annotated[
+        str | None, typer.Argument(help="A problem in words; left out, they are asked for.")
+    ] = None,
     target: Source = "http://127.0.0.1:8000",
     storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
     max_tokens: Annotated[int, typer.Option(help="Longest completion, in tokens.")] = 128,
@@ -232,11 +234,11 @@ def sample(
     ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as code, as it is.")] = False,
 ) -> None:
-    """Complete a prompt with a checkpoint or an endpoint."""
-    from calcgen_ray.cli import jobs
+    """Complete a prompt with a checkpoint or an endpoint; without one, a prompt a line."""
+    from calcgen_ray.cli import sampling
 
-    jobs.sample(screen, prompt, target, Path(storage), keys, raw=raw, max_tokens=max_tokens,
-                temperature=temperature, top_p=top_p, n=n, seed=seed)  # fmt: skip
+    sampling.sample(screen, prompt, target, Path(storage), keys, raw=raw, max_tokens=max_tokens,
+                    temperature=temperature, top_p=top_p, n=n, seed=seed)  # fmt: skip
 
 
 @bench_app.command("train")
@@ -244,9 +246,9 @@ def bench_train(
     config: ConfigArg = "embedded", overrides: Overrides = None, json: Json = False
 ) -> None:
     """Useful tokens a second: packed rows over padded ones."""
-    from calcgen_ray.cli import jobs
+    from calcgen_ray.cli import benches
 
-    jobs.bench_train(screen, load(config, overrides), json=json)
+    benches.train(screen, load(config, overrides), json=json)
 
 
 @bench_app.command("judge")
@@ -254,9 +256,9 @@ def bench_judge(
     config: ConfigArg = "embedded", overrides: Overrides = None, json: Json = False
 ) -> None:
     """Verdicts a second, and what one costs beside the code's own time."""
-    from calcgen_ray.cli import jobs
+    from calcgen_ray.cli import benches
 
-    jobs.bench_judge(screen, load(config, overrides), json=json)
+    benches.judge(screen, load(config, overrides), json=json)
 
 
 @bench_app.command("tune")
@@ -269,9 +271,9 @@ def bench_tune(
     json: Json = False,
 ) -> None:
     """A search's best perplexity and tokens over the full grid's."""
-    from calcgen_ray.cli import jobs
+    from calcgen_ray.cli import benches
 
-    jobs.bench_tune(screen, load(search, overrides), load(grid, overrides), json=json)
+    benches.tune(screen, load(search, overrides), load(grid, overrides), json=json)
 
 
 @bench_app.command("serve")
@@ -282,9 +284,9 @@ def bench_serve(
     json: Json = False,
 ) -> None:
     """The endpoint's tokens a second and latency over the engine's, and over transformers'."""
-    from calcgen_ray.cli import jobs
+    from calcgen_ray.cli import benches
 
-    jobs.bench_serve(screen, target, Path(storage), port, json=json)
+    benches.serve(screen, target, Path(storage), port, json=json)
 
 
 @app.command("ls")

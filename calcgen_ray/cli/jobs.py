@@ -15,8 +15,6 @@ from calcgen_ray.cli.search import SearchView
 from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
 from calcgen_ray.corpus.build import build
-from calcgen_ray.errors import ConfigError, InputError
-from calcgen_ray.problem import as_prompt
 from calcgen_ray.registry.locate import find_checkpoint
 
 LOG = "ray.log"
@@ -194,105 +192,6 @@ def serve(screen: Screen, config: Config, *, once: bool) -> None:
                 _wait(screen, told)
         finally:
             cluster.disconnect()
-
-
-def sample(
-    screen: Screen, prompt: str, target: str, storage: Path, keys: Path | None, *, raw: bool,
-    **sampling: Any,
-) -> None:  # fmt: skip
-    text = prompt if raw else as_prompt(prompt)
-    for completion in _complete(text, target, storage, keys, sampling):
-        screen.say(text + completion.text.rstrip() + "\n")
-
-
-def _complete(
-    text: str, target: str, storage: Path, keys: Path | None, sampling: dict[str, Any]
-) -> Any:
-    if target.startswith(("http://", "https://")):
-        from calcgen_ray.serving import client
-        from calcgen_ray.serving.access import read_keys
-
-        key = read_keys(keys)[0].decode() if keys else None
-        return client.complete(target, text, key=key, **sampling)
-    from calcgen_ray.generate.engine import SamplingParams, open_engine
-
-    if sampling["n"] > 1 and sampling["temperature"] == 0:
-        raise InputError("temperature 0 is greedy and gives one text; n above 1 needs more than 0")
-    engine = open_engine(find_checkpoint(target, storage), "transformers")
-    try:
-        [completions] = engine.generate([text], SamplingParams(**sampling))
-    finally:
-        engine.close()
-    return completions
-
-
-def bench_judge(screen: Screen, config: Config, *, json: bool) -> None:
-    from calcgen_ray.bench.judge import bench_judge as measure
-
-    found = measure(config.judge)
-    screen.facts("judging", {k: f"{v:,.2f}" if isinstance(v, float) else v
-                             for k, v in found.items()})  # fmt: skip
-    if json:
-        screen.json(found)
-
-
-def bench_tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
-    from calcgen_ray.bench.tune import bench_tune as measure
-    from calcgen_ray.report.search import plot_search
-    from calcgen_ray.tune import table
-
-    if table.differing(search, grid):
-        raise ConfigError(
-            f"bench tune compares searches of one training, but these differ in "
-            f"{', '.join(table.differing(search, grid))}; take the same base for both"
-        )
-    with screen.quiet(pipeline.run_folder(search) / LOG):
-        try:
-            with screen.progress():
-                corpus = build(grid, screen.advance)
-            view = SearchView(screen, table.count(search) + table.count(grid))
-            with screen.live(view.table):
-                found = measure(search, grid, corpus, view)
-        finally:
-            cluster.disconnect()
-        plots = [
-            path for one in (search, grid) for path in plot_search(one, pipeline.run_folder(one))
-        ]
-        screen.facts("search and grid", found)
-        screen.say(f"plots: {', '.join(str(path) for path in plots)}")
-        if json:
-            screen.json(found)
-
-
-def bench_serve(screen: Screen, target: str, storage: Path, port: int, *, json: bool) -> None:
-    from calcgen_ray.bench.serve import bench_serve as measure
-    from calcgen_ray.evaluate.subject import find_folder
-
-    folder = find_folder(target, storage)
-    with screen.quiet(storage / "bench-serve" / LOG):
-        try:
-            found = measure(folder, port)
-        finally:
-            cluster.disconnect()
-    shares = [{"where": k, "ms": f"{v:.2f}"} for k, v in found["shares_ms"].items()]
-    screen.table("a short completion", shares)
-    screen.facts("serving", {k: v for k, v in found.items() if k != "shares_ms"})
-    if json:
-        screen.json(found)
-
-
-def bench_train(screen: Screen, config: Config, *, json: bool) -> None:
-    from calcgen_ray.bench.train import bench_train as measure
-
-    with screen.progress():
-        folder = build(config, screen.advance)
-    found = measure([record.text for record in store.read(folder, "train")], config)
-    speeds = found["useful_tokens_per_s"]
-    screen.table("training, useful tokens a second, one thread",
-                 [{"variant": k, "tokens/s": v} for k, v in speeds.items()])  # fmt: skip
-    screen.facts("ratios", {k: v for k, v in found.items() if k != "useful_tokens_per_s"})
-    if json:
-        screen.json(found)
 
 
 def _listeners(screen: Screen, config: Config) -> pipeline.Listeners:

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,21 @@ class Screen:
     def say(self, text: str = "") -> None:
         """One line of plain text."""
         self.console.print(text, markup=False)
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody types."""
+        return sys.stdin.isatty() and self.console.is_terminal
+
+    def stream(self, pieces: Iterable[str]) -> None:
+        """Pieces of text as they come, then an empty line."""
+        last = ""
+        for piece in pieces:
+            self.console.file.write(piece)
+            self.console.file.flush()
+            last = piece or last
+        self.console.file.write("\n" if last.endswith("\n") else "\n\n")
+        self.console.file.flush()
 
     def fail(self, text: str) -> None:
         """The one line of an error, on standard error."""

@@ -11,9 +11,7 @@ import httpx
 import openai
 import pytest
 
-from calcgen_ray.errors import InputError, ServeError
 from calcgen_ray.generate.engine import SamplingParams, open_engine
-from calcgen_ray.serving import client
 
 pytestmark = pytest.mark.serve
 
@@ -245,25 +243,3 @@ def test_verified_answers(api):
     assert len(answer.choices) == 2
     for choice in answer.choices:
         assert choice.calcgen["status"] in ("ran", "failed") and choice.calcgen["candidates"] == 4
-
-
-def test_our_client(url):
-    options = {"max_tokens": 9, "temperature": 1.0, "seed": 3}
-    [one] = client.complete(url, PROMPT, **options)
-    assert client.complete(f"{url}/v1/", PROMPT, **options) == [one]
-    assert (one.prompt, one.seed) == (PROMPT, 3)
-    assert 0 < one.completion_tokens <= 9
-    assert len(client.complete(url, PROMPT, n=3, max_tokens=4)) == 3
-
-
-def test_our_client_tells_what_went_wrong(url, free_port):
-    with pytest.raises(InputError, match="max_tokens: got 1000000; at most 256"):
-        client.complete(url, PROMPT, max_tokens=10**6)
-    with pytest.raises(InputError, match="served here: tiny"):
-        client.complete(url, PROMPT, model="other")
-    with pytest.raises(ServeError, match=r"nothing answers there.*calcgen serve"):
-        client.complete(f"http://127.0.0.1:{free_port()}", PROMPT)
-    for wrong in ("127.0.0.1:8000", "http://", "", "http://[", "ftp://x"):
-        with pytest.raises((InputError, ServeError)) as caught:
-            client.complete(wrong, PROMPT)
-        assert "\n" not in str(caught.value)

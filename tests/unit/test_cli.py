@@ -8,10 +8,10 @@ import sys
 import pytest
 
 
-def calcgen(*arguments, cwd):
+def calcgen(*arguments, cwd, typed=""):
     return subprocess.run(
         [sys.executable, "-m", "calcgen_ray", *arguments],
-        capture_output=True, text=True, cwd=cwd, timeout=120,
+        capture_output=True, text=True, cwd=cwd, timeout=120, input=typed,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"},
     )  # fmt: skip
 
@@ -70,3 +70,13 @@ def test_sample_from_a_folder(tmp_path, tiny_model):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("# Differentiate x**2.\n")
+
+
+def test_prompts_one_a_line(tmp_path, tiny_model):
+    """What is wrong with one of them does not end the others."""
+    words = "Differentiate x**2.\n\n" + "y " * 400 + "\nIntegrate t.\n"
+    done = calcgen("sample", "--from", str(tiny_model), "--max-tokens", "3", "--temperature", "0",
+                   cwd=tmp_path, typed=words)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("# Differentiate x**2.\n") == done.stdout.count("# Integrate t.") == 1
+    assert done.stderr.count("error: ") == 1
