@@ -2,13 +2,15 @@
 # make test        lint, types, all tests
 # make soak        tests that take long: ten thousand verdicts, properties on other examples
 # make base        the base model anew, hours; goes on where it was interrupted
+# make cluster     a Ray cluster of a head and two workers on this machine, with a token
+# make cluster-down  ends that one and no other
 # make venv        just the environment
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test soak base lint types clean
+.PHONY: venv demo test soak base cluster cluster-down lint types clean
 
 venv: $(STAMP)
 
@@ -30,6 +32,12 @@ soak: venv
 
 base: venv
 	$(BIN)/calcgen pretrain base --out calcgen_ray/model/embedded
+
+cluster: venv
+	$(BIN)/python -m calcgen_ray.local_cluster up
+
+cluster-down: venv
+	$(BIN)/python -m calcgen_ray.local_cluster down
 
 lint: venv
 	$(BIN)/ruff check .

@@ -88,7 +88,7 @@ def _rate(url: str, prompts: Sequence[str], seconds: float) -> float:
 
 
 def _plain_rate(folder: Path, port: int, prompts: Sequence[str], seconds: float) -> float:
-    from calcgen_ray.bench.plain import build
+    from calcgen_ray.bench.deployment import build
 
     url = driver.deploy(build(folder, 1), port=port)
     try:

@@ -7,18 +7,18 @@ PACKAGE = Path(__file__).parents[2] / "calcgen_ray"
 
 LAYERS = {
     "errors": 0, "space": 0, "config": 0, "settings": 0, "problem": 0, "runtime": 0,
-    "cluster": 1, "judge": 1, "model": 1,
+    "cluster": 1, "local_cluster": 1, "judge": 1, "model": 1,
     "corpus": 2, "generate": 2, "registry": 2,
     "train": 3, "evaluate": 3,
     "tune": 4,
-    "report": 5, "bench": 5,
+    "report": 5,
     "serving": 6,
-    "pipeline": 7, "pretraining": 7,
+    "pipeline": 7, "pretraining": 7, "bench": 7,
     "cli": 8,
     "__init__": 9, "__main__": 9,
 }  # fmt: skip
 WITHIN = {"space": 0, "errors": 0, "problem": 0, "runtime": 0, "config": 1, "settings": 2}
-RAY_FILES = {"driver.py", "worker.py", "trial.py", "cluster.py"}
+RAY_FILES = {"driver.py", "worker.py", "trial.py", "cluster.py", "deployment.py"}
 NEVER = {"judge": {"torch", "ray"}, "serving": {"calcgen_ray.train", "calcgen_ray.tune"}}
 
 

@@ -1,0 +1,100 @@
+"""Processes known by number and time of start, so that a number used again is never mistaken.
+
+Linux only: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from calcgen_ray.local_cluster.plan import MARKER
+
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`started` is the boot's id and the clock tick of the start."""
+
+    pid: int
+    started: str
+
+    @property
+    def alive(self) -> bool:
+        return identify(self.pid) == self
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to this very process, if it is still there."""
+        if self.alive:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:  # it ended meanwhile
+                return
+
+
+def identify(pid: int) -> Process | None:
+    """The live process of that number; None where there is none, or only its exit code."""
+    stat = _stat(pid)
+    if stat is None or stat[0] in "ZX":
+        return None
+    boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+    return Process(pid, f"{boot}/{stat[19]}")
+
+
+def family(ident: str, known: Iterable[Process]) -> set[Process]:
+    """All live processes of a cluster: the known, those that bear its mark, and what they began."""
+    found = {process.pid for process in known if process.alive}
+    found |= {pid for pid in _pids() if _marked(pid, ident)}
+    parents = {pid: int(stat[1]) for pid in _pids() if (stat := _stat(pid))}
+    grown = True
+    while grown:
+        more = {pid for pid, parent in parents.items() if parent in found} - found
+        found |= more
+        grown = bool(more)
+    return {process for pid in found - {os.getpid()} if (process := identify(pid))}
+
+
+def end(ident: str, stages: Iterable[Iterable[Process]], seconds: float) -> None:
+    """Asks the processes of each stage to end, one stage after the other; then kills the rest."""
+    known = [tuple(stage) for stage in stages]
+    everyone = family(ident, (process for stage in known for process in stage))
+    for stage in known:
+        for process in stage:
+            process.signal(signal.SIGTERM)
+        _wait(stage, seconds)
+    everyone |= family(ident, everyone)
+    _wait(everyone, 2.0)  # those whose parents have just gone notice it
+    for process in everyone | family(ident, everyone):
+        process.signal(signal.SIGKILL)
+    _wait(everyone, 5.0)
+
+
+def _wait(processes: Iterable[Process], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while any(process.alive for process in processes) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def _pids() -> Iterator[int]:
+    return (int(path.name) for path in PROC.iterdir() if path.name.isdigit())
+
+
+def _stat(pid: int) -> list[str] | None:
+    """Fields of /proc/PID/stat behind the name, which may itself hold spaces and parentheses."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def _marked(pid: int, ident: str) -> bool:
+    try:
+        variables = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:  # ended, or another user's
+        return False
+    return f"{MARKER}={ident}".encode() in variables
