@@ -52,14 +52,14 @@ class TensorBoard:
 
 
 class MLflow:
-    """An experiment a search, a run a trial; MLFLOW_TRACKING_URI or `FOLDER/mlruns`."""
+    """An experiment a search, a run a trial; MLFLOW_TRACKING_URI or `FOLDER/mlflow.db`."""
 
     def __init__(self, config: Config, folder: Path) -> None:
         import os
 
         from mlflow import MlflowClient
 
-        place = os.environ.get("MLFLOW_TRACKING_URI") or (folder / "mlruns").resolve().as_uri()
+        place = os.environ.get("MLFLOW_TRACKING_URI") or _database(folder)
         self._client: Any = MlflowClient(place)
         known = self._client.get_experiment_by_name(config.run_name)
         self._experiment = (
@@ -100,6 +100,7 @@ class WandB:
             self._runs[name] = self._wandb.init(
                 project="calcgen-ray", group=self._group, name=name, dir=str(self._folder),
                 config=dict(event["values"]), reinit="create_new",
+                settings=self._wandb.Settings(silent=True),
             )  # fmt: skip
         if _has_score(event):
             self._runs[name].log({"perplexity": event["perplexity"], "tokens": event["tokens"]})
@@ -168,6 +169,10 @@ def _is_installed(module: str) -> bool:
     except ImportError:
         return False
     return True
+
+
+def _database(folder: Path) -> str:
+    return f"sqlite:///{(folder / 'mlflow.db').resolve()}"
 
 
 def _has_score(event: Event) -> bool:
