@@ -276,6 +276,16 @@ def bench_tune(
     benches.tune(screen, load(search, overrides), load(grid, overrides), json=json)
 
 
+@bench_app.command("trial")
+def bench_trial(
+    config: ConfigArg = "tune_configs/smoke.yaml", overrides: Overrides = None, json: Json = False
+) -> None:
+    """Seconds to a search's first step, and what a trial takes beyond its training."""
+    from calcgen_ray.cli import benches
+
+    benches.trial(screen, load(config, overrides), json=json)
+
+
 @bench_app.command("serve")
 def bench_serve(
     target: Annotated[str, typer.Argument(help="A run, a folder, or `embedded`.")] = "embedded",

@@ -52,6 +52,15 @@ def tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
             screen.json(found)
 
 
+def trial(screen: Screen, config: Config, *, json: bool) -> None:
+    from calcgen_ray.bench.trial import bench_trial as measure
+
+    found = measure(config)
+    screen.facts("a trial beside the same training alone", found)
+    if json:
+        screen.json(found)
+
+
 def serve(screen: Screen, target: str, storage: Path, port: int, *, json: bool) -> None:
     from calcgen_ray.bench.serve import bench_serve as measure
     from calcgen_ray.evaluate.subject import find_folder
