@@ -51,7 +51,7 @@ class SamplingParams:
             "top_p": (0 < self.top_p <= 1, "above 0, at most 1"),
             "top_k": (self.top_k >= 0, "at least 0; 0 keeps all tokens"),
             "n": (self.n >= 1, "at least 1"),
-            "repetition_penalty": (0 < self.repetition_penalty <= 10, "above 0, at most 10"),
+            "repetition_penalty": (0.1 <= self.repetition_penalty <= 10, "0.1 to 10"),
             "stop": (
                 isinstance(self.stop, tuple) and all(self.stop),
                 "a tuple of strings, none ''",

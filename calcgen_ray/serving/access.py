@@ -1,7 +1,8 @@
 """Who may ask: keys, the Host and Origin of a request, and how long its headers may be.
 
-Every route but `/health` and `/ready` is refused to whom it is not opened. Keys come from a file
-with one on each line; without one an endpoint listens on this machine only (driver.py).
+Every route but `/health`, `/ready` and the playground's files, which hold no secret and ask for a
+key themselves, is refused to whom it is not opened. Keys come from a file with one on each line;
+without one an endpoint listens on this machine only (driver.py).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from calcgen_ray.errors import InputError
+from calcgen_ray.serving import playground
 from calcgen_ray.serving.errors import ApiError
 
-OPEN_ROUTES = frozenset({"/health", "/ready"})
+OPEN_ROUTES = frozenset({"/health", "/ready", *playground.PATHS})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32_768

@@ -18,7 +18,7 @@ from calcgen_ray.errors import InputError
 from calcgen_ray.generate.batcher import Job
 from calcgen_ray.judge import Verifier
 from calcgen_ray.problem import Completion, as_prompt
-from calcgen_ray.serving import answers, errors, generation, scores, sse
+from calcgen_ray.serving import answers, errors, generation, playground, schema, scores, sse
 from calcgen_ray.serving.access import Access, Policy
 from calcgen_ray.serving.answers import Choice, Head
 from calcgen_ray.serving.errors import ApiError
@@ -90,6 +90,8 @@ def build_api(backend: Backend, policy: Policy) -> FastAPI:
     errors.install(api)
     _add_reading(api, backend)
     _add_sampling(api, backend)
+    playground.install(api)
+    schema.install(api, CompletionRequest, ChatRequest, RunRequest)
     api.middleware("http")(partial(_counted, backend.metrics))
     api.add_middleware(Access, policy=policy)
     return api
@@ -146,11 +148,7 @@ def _add_reading(api: FastAPI, backend: Backend) -> None:
 
 
 def _add_sampling(api: FastAPI, backend: Backend) -> None:
-    def body_of(kind: type[Any]) -> dict[str, Any]:
-        schema = kind.model_json_schema()
-        return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
-
-    @api.post("/v1/completions", openapi_extra=body_of(CompletionRequest))
+    @api.post("/v1/completions", openapi_extra=schema.body_of(CompletionRequest))
     async def complete(request: Request) -> Response:
         body = await read_body(request)
         name = await _named(backend, body)
@@ -160,7 +158,7 @@ def _add_sampling(api: FastAPI, backend: Backend) -> None:
             task = Task(backend, model, wanted, "text_completion", wanted.prompt, wanted)
             return await _answer(task, stack, request)
 
-    @api.post("/v1/chat/completions", openapi_extra=body_of(ChatRequest))
+    @api.post("/v1/chat/completions", openapi_extra=schema.body_of(ChatRequest))
     async def chat(request: Request) -> Response:
         body = await read_body(request)
         name = await _named(backend, body)
@@ -170,7 +168,7 @@ def _add_sampling(api: FastAPI, backend: Backend) -> None:
             task = Task(backend, model, wanted, "chat.completion", (as_text(wanted.messages),))
             return await _answer(task, stack, request)
 
-    @api.post("/v1/run", openapi_extra=body_of(RunRequest))
+    @api.post("/v1/run", openapi_extra=schema.body_of(RunRequest))
     async def run(request: Request) -> JSONResponse:
         wanted = read(RunRequest, await read_body(request))
         return JSONResponse(run_answer(await _runner(backend).run(wanted)))

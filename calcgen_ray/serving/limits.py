@@ -93,7 +93,7 @@ class SamplingRequest(BaseModel):
     temperature: Annotated[Float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[Float, Field(gt=0, le=1)] = 1.0
     top_k: Annotated[Int, Field(ge=0, le=10**6)] = 0
-    repetition_penalty: Annotated[Float, Field(gt=0, le=10)] = 1.0
+    repetition_penalty: Annotated[Float, Field(ge=0.1, le=10)] = 1.0
     n: Annotated[Int, Field(ge=1, le=MAX_N)] = 1
     stop: tuple[
         Annotated[str, Strict(), Field(min_length=1, max_length=MAX_STOP_CHARACTERS)], ...

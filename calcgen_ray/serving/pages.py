@@ -35,7 +35,7 @@ def _routes(schema: Mapping[str, Any]) -> Iterator[str]:
             content = told.get("requestBody", {}).get("content", {})
             body = content.get("application/json", {}).get("schema")
             if body:
-                yield _fields(body)
+                yield _fields(schema["components"]["schemas"][body["$ref"].rsplit("/", 1)[-1]])
 
 
 def _fields(body: Mapping[str, Any]) -> str:

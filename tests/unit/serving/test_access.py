@@ -6,6 +6,7 @@ from starlette.testclient import TestClient
 from calcgen_ray.errors import InputError
 from calcgen_ray.serving.access import MAX_HEADERS, Policy, read_keys
 from calcgen_ray.serving.api import build_api
+from calcgen_ray.serving.playground import PATHS
 
 KEYS = (b"correct-horse-battery", b"another-key-of-length")
 ROUTES = [
@@ -31,11 +32,14 @@ def test_every_route_wants_a_key(locked, method, path):
     assert locked.request(method, f"{path}?api_key={KEYS[0].decode()}").status_code == 401
 
 
-def test_any_key_opens_and_two_routes_are_open(locked):
+def test_any_key_opens_and_a_few_routes_are_open(locked):
     for key in KEYS:
         headers = {"authorization": f"Bearer {key.decode()}"}
         assert locked.get("/v1/models", headers=headers).status_code == 200
-    assert locked.get("/health").status_code == locked.get("/ready").status_code == 200
+    for path in ("/health", "/ready", *PATHS):
+        assert locked.get(path).status_code == 200, path
+    for path in ("/playground", "/playground/", "/playground/none.js", "/playground/app.js/"):
+        assert locked.get(path).status_code == 401, path
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

@@ -155,7 +155,7 @@ def test_chat(api):
         ({"presence_penalty": 0.5}, "presence_penalty"), ({"min_p": 0.1}, "min_p"),
         ({"stream": True, "best_of": 2}, "best_of"), ({"stream": True, "logprobs": 1}, "logprobs"),
         ({"stream_options": {"include_usage": True}}, "stream_options"), ({"stream": 1}, "stream"),
-        ({"n": 2, "temperature": 0}, "n"), ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"n": 2, "temperature": 0}, "n"), ({"repetition_penalty": 0.09}, "repetition_penalty"),
         ({"prompt": ["x"] * 65}, "prompt"), ({"prompt": []}, "prompt"),
         ({"prompt": [1, 2]}, "prompt"),
         ({"prompt": ["x"] * 43, "n": 3}, "n"), ({"prompt": "x " * 400}, "prompt"),
@@ -172,7 +172,8 @@ def test_what_is_over_a_limit_is_named(client, fields, param):
     [
         {"n": 64}, {"best_of": 16}, {"logprobs": 5}, {"temperature": 2.0}, {"top_p": 1.0},
         {"stop": ["a"] * 4}, {"stop": ["a" * 256]}, {"seed": 2**63 - 1}, {"seed": -(2**63)},
-        {"prompt": ["x"] * 64, "n": 2}, {"repetition_penalty": 10.0}, {"presence_penalty": 0},
+        {"prompt": ["x"] * 64, "n": 2}, {"repetition_penalty": 10.0}, {"repetition_penalty": 0.1},
+        {"presence_penalty": 0},
         {"prompt": ""}, {"top_k": 10**6},
     ],
 )  # fmt: skip

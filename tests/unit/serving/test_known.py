@@ -8,19 +8,39 @@ from calcgen_ray.serving.known import names, read, recognise
 @pytest.mark.parametrize(
     ("statement", "family", "call"),
     [
-        ("Differentiate sin(x**2)*exp(x) with respect to x.", "derivative", "diff(sin(x**2)*exp(x), x, 1)"),
+        (
+            "Differentiate sin(x**2)*exp(x) with respect to x.",
+            "derivative",
+            "diff(sin(x**2)*exp(x), x, 1)",
+        ),
         ("Find the derivative of x^3.", "derivative", "diff(x**3, x, 1)"),
-        ("please compute the second derivative of f(t) = t*cos(t)", "derivative", "diff(t*cos(t), t, 2)"),
+        (
+            "please compute the second derivative of f(t) = t*cos(t)",
+            "derivative",
+            "diff(t*cos(t), t, 2)",
+        ),
         ("Differentiate tan(u) twice by u", "derivative", "diff(tan(u), u, 2)"),
-        ("Find the partial derivative of x*y**2 with respect to y.", "derivative", "diff(x*y**2, y, 1)"),
+        (
+            "Find the partial derivative of x*y**2 with respect to y.",
+            "derivative",
+            "diff(x*y**2, y, 1)",
+        ),
         ("Compute d/dx of log(x).", "derivative", "diff(log(x), x, 1)"),
         ("Integrate x**2 from 0 to pi/2.", "definite integral", "integrate(x**2, (x, 0, pi/2))"),
-        ("What is the integral of exp(-x) from x = 0 to x = oo?", "definite integral", "integrate(exp(-x), (x, 0, oo))"),
+        (
+            "What is the integral of exp(-x) from x = 0 to x = oo?",
+            "definite integral",
+            "integrate(exp(-x), (x, 0, oo))",
+        ),
         ("Find the limit of sin(x)/x as x approaches 0.", "limit", "limit(sin(x)/x, x, 0, '+-')"),
         ("Find the limit of 1/x as x goes to infinity", "limit", "limit(1/x, x, oo)"),
-        ("Find the limit of Abs(x)/x as x -> 0 from the left.", "limit", "limit(Abs(x)/x, x, 0, '-')"),
+        (
+            "Find the limit of Abs(x)/x as x -> 0 from the left.",
+            "limit",
+            "limit(Abs(x)/x, x, 0, '-')",
+        ),
     ],
-)  # fmt: skip
+)
 def test_known_forms(statement, family, call):
     found = recognise(f"# {statement}\n")
     assert found is not None and found.family == family
