@@ -1,10 +1,10 @@
-"""All clients' requests on one engine: slices of tokens, and between slices who wants joins in.
+"""All clients' requests on one engine: slices of time, and between slices who wants joins in.
 
-CTranslate2 cannot take a row into a running batch, so a batch runs for `SLICE` tokens at most; then
-its rows go back into the queue with what they have, and the next batch is made of whoever waits. A
-short request so waits for one slice of a long one, and pays for reading its own text again, which
-is cheap. Rows share a batch if their settings are equal and their lengths alike, since the engine
-reads the longer ones' surplus token by token.
+CTranslate2 cannot take a row into a running batch. So where somebody waits, a batch ends after
+`SLICE_SECONDS`: its rows go back into the queue with what they have, and the next batch is made of
+whoever is there. A short request waits for one slice of a long one, which pays by having its own
+text read again. Rows share a batch if they are drawn in the same way and their lengths are alike,
+since the engine reads the longer ones' surplus token by token.
 
 A request with a seed runs whole, on a generator and a thread of its own: its text depends on seed,
 prompts and settings and on nothing else that is served, and the others do not wait for it.
@@ -25,8 +25,8 @@ from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.rows import Row
 from calcgen_ray.generate.stops import StopWatch
 
-SLICE = 24
-"""Tokens of a slice: some 30 ms of a model of 5 M parameters."""
+SLICE_SECONDS = 0.15
+"""How long a batch keeps others waiting. Half as long costs a sixth of the tokens a second."""
 MOST_ROWS = 32
 SPREAD = 64
 """Longest difference in tokens between rows of a batch."""
@@ -71,6 +71,11 @@ class Job:
     def length(self) -> int:
         return len(self.row.prompt_ids) + len(self.ids)
 
+    @property
+    def drawing(self) -> SamplingParams:
+        """What the engine draws by: the rows of a batch have it in common."""
+        return replace(self.params, max_tokens=1, stop=(), seed=None)
+
     def hear(self, token: int) -> bool:
         """Takes a token and passes it on; True where the row ends here."""
         if self.cancelled or len(self.ids) >= self.row.limit:
@@ -83,6 +88,25 @@ class Job:
         if not self.over:
             self.over, self.error = True, error
             self.sink(self.place, None)
+
+
+class Pause:
+    """When the rows of a batch stop for others: all of them after the same step.
+
+    Args:
+        wanted: whether somebody waits.
+        seconds: how long nobody is heard.
+    """
+
+    def __init__(self, wanted: Callable[[], bool], seconds: float) -> None:
+        self.wanted, self.seconds, self.begin = wanted, seconds, time.perf_counter()
+        self.at: int | None = None
+
+    def due(self, steps: int) -> bool:
+        """Whether a row that has made `steps` tokens in this batch stops here."""
+        if self.at is None and self.wanted() and time.perf_counter() - self.begin > self.seconds:
+            self.at = steps + 1  # the rows before it in this step have gone on already
+        return self.at is not None and steps >= self.at
 
 
 class Ticket:
@@ -181,11 +205,12 @@ class Batcher:
     def _pick(self) -> list[Job]:
         """The oldest row and those that may share its batch, taken out of the queue."""
         first = self._queue[0]
+        drawing = first.drawing
         alone = len(first.row.prompt_ids) + len(first.ids) == 1  # see the engine's traps
         batch: list[Job] = []
         for job in list(self._queue):
             fits = (
-                job.params == first.params
+                job.drawing == drawing
                 and abs(job.length - first.length) <= SPREAD
                 and (job.length == 1) == alone
             )
@@ -201,8 +226,8 @@ class Batcher:
             if job.cancelled:
                 job.end()
         if alive:
-            left = max(job.row.limit - len(job.ids) for job in alive)
-            self._advance(alive, min(SLICE, left))
+            pause = Pause(lambda: bool(self._queue), SLICE_SECONDS)
+            self._advance(alive, max(job.row.limit - len(job.ids) for job in alive), pause)
 
     def _whole(self, jobs: list[Job]) -> None:
         """A seeded request from its first token to its last: rows of one length class at a time."""
@@ -211,25 +236,30 @@ class Batcher:
             if part:
                 self._advance(part, max(job.row.limit for job in part))
 
-    def _advance(self, jobs: list[Job], steps: int) -> None:
+    def _advance(self, jobs: list[Job], steps: int, pause: Pause | None = None) -> None:
         for job in jobs:
             job.begun = job.begun or time.perf_counter()
         begun = [len(job.ids) for job in jobs]
         rows = [[*job.row.prompt_ids, *job.ids] for job in jobs]
+
+        def hear(place: int, token: int) -> bool:
+            job = jobs[place]
+            if job.hear(token):
+                return True
+            return pause is not None and pause.due(len(job.ids) - begun[place])
+
         try:
-            made = self.engine.advance(
-                rows, steps, jobs[0].params, lambda place, token: jobs[place].hear(token)
-            )
+            made = self.engine.advance(rows, steps, jobs[0].params, hear)
         except Exception as error:
             for job in jobs:
                 job.end(error)
             return
         for job, start, new in zip(jobs, begun, made, strict=True):
-            self._settle(job, start, new, steps)
+            paused = pause is not None and pause.at == len(job.ids) - start
+            self._settle(job, ended=len(new) < steps and not paused)
 
-    def _settle(self, job: Job, start: int, new: list[int], steps: int) -> None:
+    def _settle(self, job: Job, *, ended: bool) -> None:
         """Ends a row that is over: stopped, full, or ended by the model."""
-        stopped = job.watch.hit(job.ids)
-        ended = len(new) < steps
-        if job.cancelled or stopped or ended or len(job.ids) >= job.row.limit:
+        full = len(job.ids) >= job.row.limit
+        if job.cancelled or ended or full or job.watch.hit(job.ids):
             job.end()

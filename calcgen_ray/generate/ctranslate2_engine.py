@@ -214,12 +214,16 @@ class CTranslate2Engine:
         return generator
 
 
+LEAST_TOP_P = 1e-6
+"""Of any p below it one token is left; what is 0 in float32 the engine refuses."""
+
+
 def _sampling(params: SamplingParams, vocabulary: int) -> dict[str, Any]:
     if params.greedy:
         return {"sampling_topk": 1}
     return {
         "sampling_topk": min(params.top_k, vocabulary),
-        "sampling_topp": params.top_p,
+        "sampling_topp": max(params.top_p, LEAST_TOP_P),
         "sampling_temperature": params.temperature,
     }
 

@@ -134,11 +134,15 @@ class Loop:
         return metrics
 
     def _on_plateau(self) -> bool:
-        """Whether the last `patience` scorings brought no gain over the best one before them."""
-        patience = self.config.train.patience
-        if patience is None or len(self.losses) <= patience:
+        """Whether the last `patience` scorings brought no gain over the best one before them.
+
+        The first, of the model as it was given, does not count: what goes on from a trained model
+        is worse than it was until the learning rate has fallen again.
+        """
+        patience, losses = self.config.train.patience, self.losses[1:]
+        if patience is None or len(losses) <= patience:
             return False
-        before, last = min(self.losses[:-patience]), min(self.losses[-patience:])
+        before, last = min(losses[:-patience]), min(losses[-patience:])
         return last > before - self.config.train.min_gain
 
     def _one_step(self) -> None:

@@ -238,4 +238,4 @@ def test_a_run_ends_on_a_plateau_and_not_before(tiny_config, corpus, tmp_path):
         again = Loop(config, corpus, folder)
         again.run()
         assert again.step == loop.step
-    assert steps["still"][0] == 6 and steps["falling"][0] == steps["falling"][1] > 6
+    assert steps["still"][0] == 8 and steps["falling"][0] == steps["falling"][1] > 6
