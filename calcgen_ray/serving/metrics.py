@@ -87,6 +87,10 @@ class Clock:
         self.tokens += 1
         self.last = now
 
+    def all_of_them(self, tokens: int) -> None:
+        """So many tokens have come by now, of which only some were told."""
+        self.tokens, self.last = tokens, time.perf_counter()
+
     def close(self) -> None:
         self.metrics.tokens_out.inc(self.tokens)
         self.metrics.duration.observe(time.perf_counter() - self.begin)
