@@ -42,13 +42,15 @@ def _facts(recipe: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _start(start: Mapping[str, Any] | None) -> str:
-    """What the training went on from."""
+    """What the training went on from, and that from."""
     if start is None:
         return "From random weights:"
+    earlier = start.get("start")
+    begin = f"{_start(earlier)} " if earlier else "From random weights "
     return (
-        f"It went on from the base of recipe `{start['recipe'][:12]}`, made in the same way:\n"
-        f"{start['steps']:,} steps and {start['tokens'] / 1e6:,.1f} M scored tokens on "
-        f"{start['corpus']['cells']:,} texts in {start['seconds'] / 3600:.1f} hours. Then:"
+        f"{begin}{start['steps']:,} steps and {start['tokens'] / 1e6:,.1f} M scored tokens on\n"
+        f"{start['corpus']['cells']:,} texts in {start['seconds'] / 3600:.1f} hours "
+        f"(recipe `{start['recipe'][:12]}`). Then:"
     )
 
 
