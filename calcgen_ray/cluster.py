@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from calcgen_ray.config import WorkersConfig
@@ -16,6 +17,8 @@ SERVE_DEFAULTS = {
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # a dead proxy is missed after three checks
 }
 """What Serve takes from the environment alone, of the processes that a cluster starts."""
+WORKERS_STAY = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
+"""Keeps workers where the driver is: relative paths of models and folders mean the same to them."""
 
 
 def connect() -> None:
@@ -28,6 +31,8 @@ def connect() -> None:
 
     if ray.is_initialized():
         return
+    for name, value in WORKERS_STAY.items():
+        os.environ.setdefault(name, value)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if os.environ.get("RAY_ADDRESS"):  # set by `ray job submit`
         try:
@@ -58,6 +63,14 @@ def resources() -> dict[str, float]:
     return {"CPU": found.get("CPU", 0.0), "GPU": found.get("GPU", 0.0)}
 
 
+def nodes() -> list[dict[str, float]]:
+    """CPUs and GPUs of each node that is alive: a worker runs on one of them."""
+    import ray
+
+    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [{"CPU": one.get("CPU", 0.0), "GPU": one.get("GPU", 0.0)} for one in found]
+
+
 def local_resources() -> dict[str, float]:
     """CPUs and GPUs that a cluster on this machine would have, without starting one."""
     import torch
@@ -70,18 +83,26 @@ def per_worker(workers: WorkersConfig, device: Device) -> dict[str, float]:
     return {"CPU": workers.cpus, **({"GPU": 1.0} if device == "gpu" else {})}
 
 
-def fit(workers: WorkersConfig, has: dict[str, float]) -> Device:
-    """The device of a plan that the cluster can hold.
+def slots(need: Mapping[str, float], nodes: Sequence[Mapping[str, float]]) -> int:
+    """How many workers the nodes hold, each on one node."""
+    return sum(min(int(node[kind] / each + 1e-9) for kind, each in need.items()) for node in nodes)
+
+
+def fit(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]]) -> Device:
+    """The device of a plan that the cluster's nodes can hold.
 
     Raises:
         ResourceError: the arithmetic of what is asked and what there is.
     """
-    device = pick_device(workers.device, has["GPU"])
-    for kind, each in per_worker(workers, device).items():
-        wanted = workers.count * each
-        if wanted > has[kind]:
-            raise ResourceError(
-                f"workers.count={workers.count} x {each:g} {kind} = {wanted:g} {kind}, but the "
-                f"cluster has {has[kind]:g}; lower workers.count or add nodes"
-            )
+    device = pick_device(workers.device, sum(node["GPU"] for node in nodes))
+    need = per_worker(workers, device)
+    found = slots(need, nodes)
+    if found < workers.count:
+        kind = min(need, key=lambda kind: slots({kind: need[kind]}, nodes))
+        each, there = need[kind], [node[kind] for node in nodes]
+        raise ResourceError(
+            f"workers.count={workers.count} x {each:g} {kind} = {workers.count * each:g} {kind}, "
+            f"but the cluster has {sum(there):g}, its largest node {max(there, default=0):g}: "
+            f"{found} fit; lower workers.count or workers.cpus, or add nodes"
+        )
     return device

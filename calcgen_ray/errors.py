@@ -12,7 +12,8 @@
         ├── TuneError
         ├── EvaluationError
         ├── SandboxError        a fault of the sandbox, never of the code in it
-        └── ServeError
+        ├── ServeError
+        └── JobError            a job on a cluster failed or was stopped, or its cluster was lost
 
 Each message is one line: what is wrong, the value, what is allowed, what to do.
 Each class is made from that one string, so that it survives pickling between Ray processes.
@@ -78,3 +79,7 @@ class SandboxError(RunError):
 
 class ServeError(RunError):
     """The endpoint did not come up, or did not answer."""
+
+
+class JobError(RunError):
+    """A job on a cluster failed or was stopped, or its cluster was lost."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from calcgen_ray import settings
-from calcgen_ray.cli import views
+from calcgen_ray.cli import cluster_verbs, views
 from calcgen_ray.cli.screen import Screen
 from calcgen_ray.config import Config
 from calcgen_ray.errors import CalcgenError, ConfigError
@@ -29,6 +29,7 @@ corpus_app = typer.Typer(help="Build and look at a corpus.", no_args_is_help=Tru
 bench_app = typer.Typer(help="Measure ratios on this machine.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
 app.add_typer(bench_app, name="bench")
+app.add_typer(cluster_verbs.app)
 screen = Screen()
 
 ConfigArg = Annotated[str, typer.Argument(help="A preset (`calcgen ls`) or a YAML file.")]

@@ -38,9 +38,15 @@ def tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
         try:
             with screen.progress():
                 corpus = build(grid, screen.advance)
-            view = SearchView(screen, table.count(search) + table.count(grid))
+            view = SearchView(screen, table.count(grid))
+
+            def begin(name: str, config: Config) -> SearchView:
+                screen.say(f"{name}: {config.run_name}")
+                view.begin(table.count(config))
+                return view
+
             with screen.live(view.table):
-                found = measure(search, grid, corpus, view)
+                found = measure(search, grid, corpus, begin)
         finally:
             cluster.disconnect()
         plots = [

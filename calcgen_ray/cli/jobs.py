@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from functools import partial
@@ -16,6 +17,7 @@ from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
 from calcgen_ray.corpus.build import build
 from calcgen_ray.registry.locate import find_checkpoint
+from calcgen_ray.tune.table import count
 
 LOG = "ray.log"
 
@@ -32,6 +34,7 @@ def run(screen: Screen, config: Config, *, once: bool, json: bool) -> None:
                 screen.json(summary)
             if not once:
                 _wait(screen, summary["serve"])
+            _end_endpoint()
         finally:
             cluster.disconnect()
 
@@ -95,6 +98,11 @@ def tune(screen: Screen, config: Config, *, json: bool) -> None:
         views.show_trials(screen, rows, folder / table.TABLE)
         plots = plot_search(config, folder)
         screen.say(f"plots: {', '.join(str(path) for path in plots)}")
+        if found.failures:
+            screen.say(found.failures)
+        if config.tune.scheduler == "pbt":
+            screen.say(f"{table.BEST} holds the last values of the best member; the table has each "
+                       "generation's")  # fmt: skip
         screen.say(f"train the best again: calcgen train {folder / table.BEST} run.name=NAME")
         screen.say(f"promote the winner: calcgen promote {found.best.checkpoint}")
         if json:
@@ -190,15 +198,24 @@ def serve(screen: Screen, config: Config, *, once: bool) -> None:
             screen.say(f"serving {entry.id}")
             if not once:
                 _wait(screen, told)
+            _end_endpoint()
         finally:
             cluster.disconnect()
+
+
+def _end_endpoint() -> None:
+    """A cluster that was joined goes on, and the endpoint on it would, too."""
+    from calcgen_ray.serving import driver as endpoint
+
+    if os.environ.get("RAY_ADDRESS"):
+        endpoint.stop()
 
 
 def _listeners(screen: Screen, config: Config) -> pipeline.Listeners:
     return pipeline.Listeners(
         stage=screen.advance,
         train=TrainView(screen, config.train.log_steps),
-        tune=SearchView(screen, config.tune.trials),
+        tune=SearchView(screen, count(config)),
         say=screen.say,
     )
 

@@ -38,15 +38,18 @@ class Screen:
         """Whether somebody types."""
         return sys.stdin.isatty() and self.console.is_terminal
 
+    def write(self, text: str) -> None:
+        """Text as it is, at once."""
+        self.console.file.write(text)
+        self.console.file.flush()
+
     def stream(self, pieces: Iterable[str]) -> None:
         """Pieces of text as they come, then an empty line."""
         last = ""
         for piece in pieces:
-            self.console.file.write(piece)
-            self.console.file.flush()
+            self.write(piece)
             last = piece or last
-        self.console.file.write("\n" if last.endswith("\n") else "\n\n")
-        self.console.file.flush()
+        self.write("\n" if last.endswith("\n") else "\n\n")
 
     def fail(self, text: str) -> None:
         """The one line of an error, on standard error."""

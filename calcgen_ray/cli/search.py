@@ -18,21 +18,25 @@ class SearchView:
     """Hears a search's events (tune/conductor.py)."""
 
     def __init__(self, screen: Screen, total: int) -> None:
-        self.screen, self.total = screen, total
+        self.screen = screen
+        self.begin(total)
+
+    def begin(self, total: int) -> None:
+        """Shows another search of so many trials from now on."""
+        self.total, self.over = total, 0
         self.trials: dict[str, dict[str, Any]] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "note":
             self.screen.say(f"  {event['text']}")
             return
-        self.trials[event["trial"]] = dict(event)
+        self.trials[event["trial"]], self.over = dict(event), event["over"]
         if not self.screen.is_live:
             self.screen.say(f"  trial {event['trial']}: {_line(event)}")
 
     def table(self) -> Table:
         """The trials as they stand."""
-        over = sum(trial["state"] != "running" for trial in self.trials.values())
-        drawn = Table(title=f"{over} of {self.total} trials are over", title_justify="left")
+        drawn = Table(title=f"{self.over} of {self.total} trials are over", title_justify="left")
         ranked = sorted(self.trials.values(), key=_place)
         keys = list(ranked[0]["values"]) if ranked else []
         for name in ("trial", *(key.rsplit(".", 1)[-1] for key in keys)):

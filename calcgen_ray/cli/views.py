@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from calcgen_ray import cluster, runtime, settings
-from calcgen_ray.cli.screen import Screen
+from calcgen_ray.cli.screen import Screen, text_of
 from calcgen_ray.config import Config
 from calcgen_ray.judge.isolation.layers import probe
 from calcgen_ray.report.evaluation import families, side_by_side
@@ -21,7 +22,7 @@ def show_plan(screen: Screen, config: Config) -> None:
     """The resolved tree as YAML, and what it would take of this machine."""
     screen.say(settings.dump(config).rstrip())
     has = cluster.local_resources()
-    device = cluster.fit(config.workers, has)
+    device = cluster.fit(config.workers, [has])
     each = cluster.per_worker(config.workers, device)
     precision = runtime.pick_precision(config.train.precision, device)
     screen.facts("resource plan", {
@@ -79,8 +80,8 @@ def show_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
                     f"{100 * train['pad_fraction']:.1f} % padding, {train['precision']}",
         "loss": f"{train['loss_initial']:.3f} -> {train['loss_final']:.3f}",
         "perplexity": f"{train['perplexity_initial']:,.1f} -> {train['perplexity_final']:,.3f}",
-        "search": f"{tune['trials']} trials; best lr {tune['best']['lr']:.2e}, epochs "
-                  f"{tune['best']['epochs']}, perplexity {tune['best']['perplexity']:.3f}",
+        "search": f"{tune['trials']} trials; best {text_of(tune['best']['values'])}, "
+                  f"perplexity {tune['best']['perplexity']:.3f}",
         "endpoint": f"{serve['url']}, first completion in {serve['latency_s']:.2f} s",
     })  # fmt: skip
     screen.say("\n" + serve["prompt"] + serve["completion"].rstrip() + "\n")
@@ -88,23 +89,28 @@ def show_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
 
 def show_search_plan(screen: Screen, config: Config) -> None:
     """What a trial needs, what this machine has, and how many trials fit at once."""
-    from calcgen_ray.tune.driver import concurrency
+    from calcgen_ray.tune.driver import check, concurrency
     from calcgen_ray.tune.table import count
 
+    check(config)
+    named = os.environ.get("RAY_ADDRESS")
     has = cluster.local_resources()
-    device = cluster.fit(config.workers, has)
+    device = cluster.fit(config.workers, [has])
     each = cluster.per_worker(config.workers, device)
     screen.facts("search plan", {
         "trials": f"{count(config)}, {config.tune.searcher} and {config.tune.scheduler}",
         "a trial needs": f"{config.workers.count} x {each}",
+        "counted": f"this machine, not the cluster at {named}" if named
+                   else "this machine, since RAY_ADDRESS names no cluster",
         "this machine has": has,
-        "at once": concurrency(config, has),
+        "at once": concurrency(config, [has]),
     })  # fmt: skip
 
 
 def show_trials(screen: Screen, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """The best trials; the rest stands in the file."""
-    shown = [{k.rsplit(".", 1)[-1]: v for k, v in row.items() if k != "checkpoint"} for row in rows]
+    """The best trials; the rest stands in the file, and what went wrong where something did."""
+    hidden = {"checkpoint"} if any(row["error"] for row in rows) else {"checkpoint", "error"}
+    shown = [{k.rsplit(".", 1)[-1]: v for k, v in row.items() if k not in hidden} for row in rows]
     screen.table("trials by perplexity", shown[:SHOWN])
     more = f" ({len(rows) - SHOWN} more trials)" if len(rows) > SHOWN else ""
     screen.say(f"table: {path}{more}")
