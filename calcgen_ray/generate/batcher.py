@@ -4,7 +4,8 @@ CTranslate2 cannot take a row into a running batch. So where somebody waits, a b
 `SLICE_SECONDS`: its rows go back into the queue with what they have, and the next batch is made of
 whoever is there. A short request waits for one slice of a long one, which pays by having its own
 text read again. Rows share a batch if they are drawn in the same way and their lengths are alike,
-since the engine reads the longer ones' surplus token by token.
+since the engine reads the longer ones' surplus token by token. Rows with a repetition penalty are
+not paused: the engine counts what it has made itself, not what it has read.
 
 A request with a seed runs whole, on a generator and a thread of its own: its text depends on seed,
 prompts and settings and on nothing else that is served, and the others do not wait for it.
@@ -17,12 +18,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from calcgen_ray.errors import InputError
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.generate.rows import Row
+from calcgen_ray.generate.job import Job, Pause, Sink, Ticket
+from calcgen_ray.generate.rows import MAX_BATCH_TOKENS, Row, batches, stream_seed
 from calcgen_ray.generate.stops import StopWatch
 
 SLICE_SECONDS = 0.15
@@ -30,9 +32,8 @@ SLICE_SECONDS = 0.15
 MOST_ROWS = 32
 SPREAD = 64
 """Longest difference in tokens between rows of a batch."""
-
-Sink = Callable[[int, int | None], None]
-"""Called on an engine's thread with a row's place and its next token; None once it is over."""
+SEEDED_AT_ONCE = 3
+"""Seeded requests that run at the same time; each loads the weights once more."""
 
 
 class SlicedEngine(Protocol):
@@ -51,74 +52,7 @@ class SlicedEngine(Protocol):
         hear: Callable[[int, int], bool],
     ) -> list[list[int]]: ...
 
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One row on its way. `ids` are its new tokens; `error` is what ended it, if anything did."""
-
-    place: int
-    row: Row
-    params: SamplingParams
-    sink: Sink
-    watch: StopWatch
-    ids: list[int] = field(default_factory=list)
-    begun: float = 0.0  # time.perf_counter() of its first slice
-    cancelled: bool = False
-    over: bool = False
-    error: Exception | None = None
-
-    @property
-    def length(self) -> int:
-        return len(self.row.prompt_ids) + len(self.ids)
-
-    @property
-    def drawing(self) -> SamplingParams:
-        """What the engine draws by: the rows of a batch have it in common."""
-        return replace(self.params, max_tokens=1, stop=(), seed=None)
-
-    def hear(self, token: int) -> bool:
-        """Takes a token and passes it on; True where the row ends here."""
-        if self.cancelled or len(self.ids) >= self.row.limit:
-            return True
-        self.ids.append(token)
-        self.sink(self.place, token)
-        return self.watch.hit(self.ids)
-
-    def end(self, error: Exception | None = None) -> None:
-        if not self.over:
-            self.over, self.error = True, error
-            self.sink(self.place, None)
-
-
-class Pause:
-    """When the rows of a batch stop for others: all of them after the same step.
-
-    Args:
-        wanted: whether somebody waits.
-        seconds: how long nobody is heard.
-    """
-
-    def __init__(self, wanted: Callable[[], bool], seconds: float) -> None:
-        self.wanted, self.seconds, self.begin = wanted, seconds, time.perf_counter()
-        self.at: int | None = None
-
-    def due(self, steps: int) -> bool:
-        """Whether a row that has made `steps` tokens in this batch stops here."""
-        if self.at is None and self.wanted() and time.perf_counter() - self.begin > self.seconds:
-            self.at = steps + 1  # the rows before it in this step have gone on already
-        return self.at is not None and steps >= self.at
-
-
-class Ticket:
-    """A request in the batcher: its rows, `n` for each prompt in turn."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.jobs = jobs
-
-    def cancel(self) -> None:
-        """Ends every row with its next token."""
-        for job in self.jobs:
-            job.cancelled = True
+    def log_probs(self, ids: Sequence[int]) -> Any: ...
 
 
 class Batcher:
@@ -134,17 +68,22 @@ class Batcher:
         self._running: list[Job] = []
         self._wake = threading.Condition()
         self._closed = False
-        self._seeded = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seeded")
+        self._scoring = 0
+        self._apart: list[Job] = []  # rows of seeded requests
+        self._seeded = ThreadPoolExecutor(SEEDED_AT_ONCE, thread_name_prefix="seeded")
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, prompts: Sequence[str], params: SamplingParams, sink: Sink) -> Ticket:
+    def submit(self, prompts: Sequence[str | Row], params: SamplingParams, sink: Sink) -> Ticket:
         """Takes a request; `sink` hears of row i * n + k for sample k of prompt i.
+
+        Args:
+            prompts: texts, or the engine's rows of texts that were read already.
 
         Raises:
             InputError: a prompt leaves no room for a new token, or the batcher is closed.
         """
-        rows = [self.engine.row(prompt, params) for prompt in prompts]
+        rows = [p if isinstance(p, Row) else self.engine.row(p, params) for p in prompts]
         many = [row for row in rows for _ in range(params.n)]
         one = replace(params, n=1)
         stops = StopWatch(self.engine.tokenizer, params.stop)
@@ -153,6 +92,7 @@ class Batcher:
             if self._closed:
                 raise InputError("the engine was closed; open it again")
             if params.seed is not None and not params.greedy:
+                self._apart += jobs
                 self._seeded.submit(self._whole, jobs)
             else:
                 self._queue.extend(jobs)
@@ -160,14 +100,30 @@ class Batcher:
         return Ticket(jobs)
 
     @property
+    def tokenizer(self) -> Any:
+        return self.engine.tokenizer
+
+    def log_probs(self, ids: Sequence[int]) -> Any:
+        """The engine's, between two slices instead of after the whole batch."""
+        with self._wake:
+            self._scoring += 1
+        try:
+            return self.engine.log_probs(ids)
+        finally:
+            with self._wake:
+                self._scoring -= 1
+
+    @property
     def waiting(self) -> int:
-        """Rows that no slice has begun yet."""
-        return sum(not job.ids for job in list(self._queue))
+        """Rows that no slice has begun yet, nor a thread for those with a seed."""
+        apart = sum(not job.begun and not job.over for job in list(self._apart))
+        return apart + sum(not job.ids for job in list(self._queue))
 
     @property
     def running(self) -> int:
         """Rows that have begun, whether a slice of theirs runs or not."""
-        return self.batch_size + sum(bool(job.ids) for job in list(self._queue))
+        apart = sum(bool(job.begun) and not job.over for job in list(self._apart))
+        return apart + self.batch_size + sum(bool(job.ids) for job in list(self._queue))
 
     @property
     def batch_size(self) -> int:
@@ -180,14 +136,18 @@ class Batcher:
         return self._thread.is_alive() and not self._closed
 
     def close(self) -> None:
-        """Ends what runs with its next token, and both threads."""
+        """Ends what runs with its next token, what waits at once, and the threads."""
         with self._wake:
             self._closed = True
-            for job in [*self._queue, *self._running]:
+            left = [*self._queue, *self._running, *self._apart]
+            for job in left:
                 job.cancelled = True
+                job.error = job.error or InputError("the engine was closed; ask again")
             self._wake.notify()
         self._thread.join()
         self._seeded.shutdown(wait=True, cancel_futures=True)
+        for job in left:
+            job.end()
 
     def _serve(self) -> None:
         while True:
@@ -206,15 +166,19 @@ class Batcher:
         """The oldest row and those that may share its batch, taken out of the queue."""
         first = self._queue[0]
         drawing = first.drawing
-        alone = len(first.row.prompt_ids) + len(first.ids) == 1  # see the engine's traps
         batch: list[Job] = []
+        longest = 0
         for job in list(self._queue):
             fits = (
                 job.drawing == drawing
                 and abs(job.length - first.length) <= SPREAD
-                and (job.length == 1) == alone
+                and (job.length == 1) == (first.length == 1)  # see the engine's traps
             )
-            if fits and len(batch) < MOST_ROWS:
+            if not fits or len(batch) == MOST_ROWS:
+                continue
+            most = max(longest, len(job.row.prompt_ids) + job.row.limit)
+            if not batch or (len(batch) + 1) * most <= MAX_BATCH_TOKENS:
+                longest = most
                 batch.append(job)
         for job in batch:
             self._queue.remove(job)
@@ -226,17 +190,33 @@ class Batcher:
             if job.cancelled:
                 job.end()
         if alive:
-            pause = Pause(lambda: bool(self._queue), SLICE_SECONDS)
-            self._advance(alive, max(job.row.limit - len(job.ids) for job in alive), pause)
+            params = alive[0].params
+            pause = Pause(lambda: bool(self._queue or self._scoring), SLICE_SECONDS)
+            steps = max(job.row.limit - len(job.ids) for job in alive)
+            self._advance(alive, steps, params, pause if params.repetition_penalty == 1 else None)
 
     def _whole(self, jobs: list[Job]) -> None:
-        """A seeded request from its first token to its last: rows of one length class at a time."""
-        single = [job for job in jobs if job.length == 1]
-        for part in (single, [job for job in jobs if job.length > 1]):
-            if part:
-                self._advance(part, max(job.row.limit for job in part))
+        """A seeded request from its first token to its last, in batches that depend on it alone.
 
-    def _advance(self, jobs: list[Job], steps: int, pause: Pause | None = None) -> None:
+        Each has a seed of its own: with the same one, equal rows of two batches would be equal.
+        """
+        try:
+            for number, batch in enumerate(batches([job.row for job in jobs])):
+                part = [jobs[place] for place in batch if not jobs[place].cancelled]
+                params = jobs[0].params
+                if number and params.seed is not None:
+                    params = replace(params, seed=stream_seed(params.seed, number))
+                if part:
+                    self._advance(part, max(job.row.limit for job in part), params)
+        finally:
+            for job in jobs:
+                job.end()
+            with self._wake:
+                self._apart = [job for job in self._apart if not job.over]
+
+    def _advance(
+        self, jobs: list[Job], steps: int, params: SamplingParams, pause: Pause | None = None
+    ) -> None:
         for job in jobs:
             job.begun = job.begun or time.perf_counter()
         begun = [len(job.ids) for job in jobs]
@@ -249,7 +229,7 @@ class Batcher:
             return pause is not None and pause.due(len(job.ids) - begun[place])
 
         try:
-            made = self.engine.advance(rows, steps, jobs[0].params, hear)
+            made = self.engine.advance(rows, steps, params, hear)
         except Exception as error:
             for job in jobs:
                 job.end(error)

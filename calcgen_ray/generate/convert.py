@@ -31,6 +31,7 @@ def to_ctranslate2(checkpoint: Path, target: Path, quantization: str = "int8") -
         InputError: `target` is there already.
     """
     check_folder(checkpoint)
+    _check_index(checkpoint)
     if target.exists():
         raise InputError(f"{target}: is there already; choose another folder or delete it")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,18 @@ def vocabulary(target: Path) -> list[str]:
     """Tokens of a converted model by id, padded rows included."""
     tokens: list[str] = json.loads((target / "vocabulary.json").read_text("utf-8"))
     return tokens
+
+
+def _check_index(checkpoint: Path) -> None:
+    """Refuses an index that takes weights from anywhere but the folder itself."""
+    for path in checkpoint.glob("*.index.json"):
+        try:
+            names = set(json.loads(path.read_text("utf-8"))["weight_map"].values())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            raise CheckpointError(f"{path}: damaged; copy the checkpoint again") from None
+        for name in names:
+            if Path(str(name)).name != name:
+                raise CheckpointError(f"{path}: {name!r} is no file of this folder")
 
 
 def _converter(checkpoint: Path) -> Any:

@@ -32,13 +32,10 @@ import ctranslate2
 from calcgen_ray.errors import CheckpointError, InputError
 from calcgen_ray.generate.convert import ENGINE_FOLDER, to_ctranslate2, vocabulary
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.generate.rows import Row, finish, make_row, stream_seed
+from calcgen_ray.generate.rows import Row, batches, finish, make_row, stream_seed
 from calcgen_ray.generate.stops import StopWatch
 from calcgen_ray.model.loading import check_folder, load_model_tokenizer
 from calcgen_ray.problem import Completion
-
-MAX_BATCH_TOKENS = 16_384
-"""Rows times their longest length, of one batch: bounds the key-value cache (2.7 GB at 350 M)."""
 
 _SEEDING = threading.Lock()
 """CTranslate2's seed is one per process."""
@@ -68,6 +65,7 @@ class CTranslate2Engine:
         self._compute_type, self._threads = compute_type, threads
         self._tokens = vocabulary(weights)
         self._padded = [[token] for token in self._tokens[len(tokenizer) :]]
+        self._longest_token = max(map(len, self._tokens))
         self._loaded = [self._load(int.from_bytes(os.urandom(4)))]
         self._finalizer = weakref.finalize(self, self._loaded.clear)
 
@@ -94,7 +92,7 @@ class CTranslate2Engine:
         many = [row for row in rows for _ in range(copies)]
         made: dict[int, list[int]] = {}
         with self._generator(params) as generator:
-            for batch in _batches(many):
+            for batch in batches(many):
                 made |= self._run(generator, {i: many[i] for i in batch}, params)
         done = [finish(self._tokenizer, row, made[i], params) for i, row in enumerate(many)]
         groups = [done[i : i + copies] for i in range(0, len(done), copies)]
@@ -108,8 +106,14 @@ class CTranslate2Engine:
         """A prompt as tokens, with the room that there is behind it.
 
         Raises:
-            InputError: there is none.
+            InputError: there is none; told without reading it where its length alone says so.
         """
+        most = self._max_tokens_total * self._longest_token
+        if len(prompt) > most:
+            raise InputError(
+                f"prompt: {len(prompt):,} characters, but the model reads at most "
+                f"{self._max_tokens_total} tokens, which hold no more than {most:,}; shorten it"
+            )
         return make_row(self._tokenizer, prompt, params, self.max_tokens_total)
 
     def advance(
@@ -226,22 +230,6 @@ def _sampling(params: SamplingParams, vocabulary: int) -> dict[str, Any]:
         "sampling_topp": max(params.top_p, LEAST_TOP_P),
         "sampling_temperature": params.temperature,
     }
-
-
-def _batches(rows: Sequence[Row]) -> Iterator[list[int]]:
-    """Indices of rows that share a batch: of like length, one-token prompts apart."""
-    batch: list[int] = []
-    longest = 0
-    for i in sorted(range(len(rows)), key=lambda i: (len(rows[i].prompt_ids), i)):
-        size = len(rows[i].prompt_ids)
-        longest = max(longest, size + rows[i].limit)
-        alone = bool(batch) and (size > 1) != (len(rows[batch[0]].prompt_ids) > 1)
-        if batch and (alone or (len(batch) + 1) * longest > MAX_BATCH_TOKENS):
-            yield batch
-            batch, longest = [], size + rows[i].limit
-        batch.append(i)
-    if batch:
-        yield batch
 
 
 def _pick_type(wanted: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.stops import cut
 from calcgen_ray.model.tokenizer import decode, encode
 from calcgen_ray.problem import Completion
+
+MAX_BATCH_TOKENS = 16_384
+"""Rows times their longest length, of one batch: bounds the key-value cache (2.7 GB at 350 M)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,22 @@ def finish(tokenizer: Any, row: Row, new_ids: Sequence[int], params: SamplingPar
         completion_tokens=len(ids),
         seed=params.seed,
     )
+
+
+def batches(rows: Sequence[Row]) -> Iterator[list[int]]:
+    """Indices of rows that share a batch: of like length, one-token prompts apart."""
+    batch: list[int] = []
+    longest = 0
+    for i in sorted(range(len(rows)), key=lambda i: (len(rows[i].prompt_ids), i)):
+        size = len(rows[i].prompt_ids)
+        longest = max(longest, size + rows[i].limit)
+        alone = bool(batch) and (size > 1) != (len(rows[batch[0]].prompt_ids) > 1)
+        if batch and (alone or (len(batch) + 1) * longest > MAX_BATCH_TOKENS):
+            yield batch
+            batch, longest = [], size + rows[i].limit
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def stream_seed(*parts: int, bits: int = 63) -> int:

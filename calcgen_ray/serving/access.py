@@ -2,12 +2,15 @@
 
 Every route but `/health`, `/ready` and the playground's files, which hold no secret and ask for a
 key themselves, is refused to whom it is not opened. Keys come from a file with one on each line;
-without one an endpoint listens on this machine only (driver.py).
+without one only this machine may ask, wherever the endpoint listens. Every answer that goes out is
+counted here and has an X-Request-Id.
 """
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
+import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -18,26 +21,33 @@ from urllib.parse import urlsplit
 
 from calcgen_ray.errors import InputError
 from calcgen_ray.serving import playground
-from calcgen_ray.serving.errors import ApiError
+from calcgen_ray.serving.errors import FAILED, ApiError
 
-OPEN_ROUTES = frozenset({"/health", "/ready", *playground.PATHS})
+PROBES = frozenset({"/health", "/ready"})
+OPEN_ROUTES = frozenset({*PROBES, *playground.PATHS})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32_768
 MIN_KEY_CHARACTERS = 16
+LOG = logging.getLogger("calcgen.serving")
+_MAY_READ = "calcgen_may_read"
 _IDENT = re.compile(r"[\x21-\x7e]{1,128}")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Count = Callable[[str, int], None]
+"""Called with the path and the status of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`keys`: any of these opens; none means that everybody on an allowed host may ask."""
+    """`keys`: any of these opens; none means that everybody on this machine may ask, and with
+    `open` every other machine too."""
 
     keys: tuple[bytes, ...] = ()
     hosts: tuple[str, ...] = LOCAL_HOSTS
+    open: bool = False
 
 
 def read_keys(path: Path) -> tuple[bytes, ...]:
@@ -50,7 +60,8 @@ def read_keys(path: Path) -> tuple[bytes, ...]:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise InputError(f"serve.keys_file: {path}: cannot be read: {error}") from None
-    keys = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    found = (line.strip() for line in lines)
+    keys = [line for line in found if line and not line.startswith("#")]
     if not keys:
         raise InputError(f"serve.keys_file: {path}: holds no key; write one on each line")
     if short := [number for number, key in enumerate(keys, 1) if len(key) < MIN_KEY_CHARACTERS]:
@@ -62,30 +73,42 @@ def read_keys(path: Path) -> tuple[bytes, ...]:
 
 
 class Access:
-    """ASGI middleware: refuses in OpenAI's form, and gives every answer an X-Request-Id."""
+    """ASGI middleware: refuses in OpenAI's form, and answers what fails with 500."""
 
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]], policy: Policy):
-        self.app, self.policy = app, policy
+    def __init__(
+        self,
+        app: Callable[[Scope, Receive, Send], Awaitable[None]],
+        policy: Policy,
+        count: Count = lambda path, status: None,
+    ) -> None:
+        self.app, self.policy, self.count = app, policy, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        ident = request_id(scope)
-        scope["calcgen_request_id"] = ident
+        ident, path = request_id(scope), scope["path"]  # mounted applications change the path
+        begun = False
 
         async def told(message: MutableMapping[str, Any]) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
+                self.count(path, message["status"])
                 headers = [*message.get("headers", []), (b"x-request-id", ident.encode())]
                 message = {**message, "headers": headers}
             await send(message)
 
         try:
             check(scope, self.policy)
+            await self.app(scope, receive, told)
         except ApiError as error:
             await error.response()(scope, receive, told)
-            return
-        await self.app(scope, receive, told)
+        except Exception:
+            LOG.exception("request %s failed", ident)
+            if begun:
+                raise
+            await ApiError(500, FAILED).response()(scope, receive, told)
 
 
 def check(scope: Scope, policy: Policy) -> None:
@@ -100,16 +123,45 @@ def check(scope: Scope, policy: Policy) -> None:
     changes = scope["method"] not in SAFE_METHODS
     if origin and changes and _host_of(origin) not in policy.hosts:
         raise ApiError(403, f"origin: {origin[:100]!r} may not ask here; see serve.hosts")
-    if policy.keys and scope["path"] not in OPEN_ROUTES:
-        _check_key(_header(scope, b"authorization"), policy.keys)
+    refusal = _refusal(scope, policy)
+    scope[_MAY_READ] = refusal is None
+    if refusal is not None and scope["path"] not in (OPEN_ROUTES if policy.keys else PROBES):
+        raise refusal
 
 
-def _check_key(given: str, keys: Sequence[bytes]) -> None:
+def may_read(scope: Scope) -> bool:
+    """Whether a request on an open route may know more than that the endpoint is there."""
+    return bool(scope.get(_MAY_READ))
+
+
+def _refusal(scope: Scope, policy: Policy) -> ApiError | None:
+    """Why the caller is not let in, by key or, where there are none, by address."""
+    if policy.keys:
+        known = _has_key(_header(scope, b"authorization"), policy.keys)
+        text = "a key is needed: Authorization: Bearer KEY"
+        return None if known else ApiError(401, text, code="invalid_api_key")
+    if policy.open or _is_local(scope.get("client")):
+        return None
+    return ApiError(403, "without keys only this machine may ask; see serve.keys_file")
+
+
+def _is_local(client: Sequence[Any] | None) -> bool:
+    """Whether an ASGI client is on this machine; one without an address is on a Unix socket."""
+    if not client:
+        return True
+    try:
+        address = ipaddress.ip_address(str(client[0]))
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
+    return bool((mapped or address).is_loopback)
+
+
+def _has_key(given: str, keys: Sequence[bytes]) -> bool:
     """Compares with every key, each in constant time."""
     kind, _, key = given.partition(" ")
     found = [hmac.compare_digest(key.strip().encode(), known) for known in keys]
-    if kind.lower() != "bearer" or not any(found):
-        raise ApiError(401, "a key is needed: Authorization: Bearer KEY", code="invalid_api_key")
+    return any(found) and kind.lower() == "bearer"
 
 
 def request_id(scope: Scope) -> str:

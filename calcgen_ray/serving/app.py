@@ -5,10 +5,11 @@ live objects here (no `from __future__`): Serve reads the type of `args` to vali
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
-from calcgen_ray.model.checkpoint import verify
+from calcgen_ray.model.checkpoint import sha256, verify
 from calcgen_ray.model.loading import check_folder
 from calcgen_ray.registry.store import Registry
 from calcgen_ray.serving.access import LOCAL_HOSTS, read_keys
@@ -17,10 +18,11 @@ from calcgen_ray.serving.args import ServeArgs
 __all__ = ["APP_NAME", "ServeArgs", "build"]
 
 APP_NAME = "calcgen"
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 30.0
+"""For requests that run while a replica is taken away, streams among them."""
 HEALTH_PERIOD_SECONDS, HEALTH_TIMEOUT_SECONDS = 3.0, 6.0
-"""Serve replaces a replica after three checks in a row without an answer: one that hangs is gone
-within half a minute, where Serve's own 30 seconds a check take more than 90."""
+"""Serve gives a replica up after three checks in a row without an answer: one that hangs is found
+within half a minute, where Serve's own 30 seconds a check take more than 90; the grace follows."""
 
 
 def build(args: ServeArgs) -> Any:
@@ -44,6 +46,7 @@ def build(args: ServeArgs) -> Any:
         max_queued_requests=args.max_queued_requests,
         keys=read_keys(Path(args.keys_file).expanduser()) if args.keys_file else (),
         hosts=(*LOCAL_HOSTS, *args.hosts),
+        open=args.open,
         run=args.run,
         isolation=args.isolation,
         run_seconds=args.run_seconds,
@@ -97,4 +100,11 @@ def _resolve(args: ServeArgs) -> tuple[Path, str]:
     if (folder / "calcgen.json").is_file():
         verified = verify(folder)
         return folder, Registry.digest_of(folder) or verified.digest
-    return folder, hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()[:16]
+    return folder, _digest(folder)
+
+
+def _digest(folder: Path) -> str:
+    """Of what is read of a folder that has no manifest to tell it."""
+    paths = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    files = {path.name: sha256(path) for path in paths}
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()[:16]

@@ -32,6 +32,8 @@ class ServeArgs(BaseModel):
     """Requests that wait in one replica; the next is answered with 429."""
     keys_file: str | None = None
     """A file with a key on each line, any of which opens; null opens to this machine alone."""
+    open: bool = False
+    """Without keys: whether other machines may ask all the same."""
     hosts: tuple[str, ...] = ()
     """Names besides this machine's under which the endpoint is asked."""
     run: bool = True

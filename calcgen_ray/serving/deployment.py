@@ -13,8 +13,10 @@ from calcgen_ray.generate.engine import open_engine
 from calcgen_ray.judge import Verifier
 from calcgen_ray.registry.store import Registry
 from calcgen_ray.serving.access import Policy
-from calcgen_ray.serving.api import Backend, build_api
-from calcgen_ray.serving.models import Models, load
+from calcgen_ray.serving.api import build_api
+from calcgen_ray.serving.backend import Backend
+from calcgen_ray.serving.loading import Model, load, load_first
+from calcgen_ray.serving.models import Models
 from calcgen_ray.serving.running import CodeRunner
 
 
@@ -33,6 +35,7 @@ class Served(BaseModel):
     max_queued_requests: int
     keys: tuple[bytes, ...]
     hosts: tuple[str, ...]
+    open: bool
     run: bool
     isolation: Literal["strict", "basic"]
     run_seconds: float
@@ -48,9 +51,8 @@ class Sampler:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
         self.served = served
         opening = _opener(served)
-        first = load(Path(served.folder), served.model, opening)
-        first.digest = served.digest
         registry = Registry(Path(served.registry)) if served.registry else None
+        first = load_first(registry, served.name, opening) or _named(served, opening)
         self.backend = Backend(
             Models(first, registry, opening, served.name),
             runner=_runner(served),
@@ -60,7 +62,7 @@ class Sampler:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         served = self.served
-        return build_api(self.backend, Policy(served.keys, served.hosts))
+        return build_api(self.backend, Policy(served.keys, served.hosts, served.open))
 
     def check_health(self) -> None:
         """Ray Serve replaces a replica that raises here."""
@@ -75,6 +77,13 @@ class Sampler:
 
 def _opener(served: Served) -> Callable[[Path], Any]:
     return lambda folder: open_engine(folder, "ctranslate2", served.compute_type, served.threads)
+
+
+def _named(served: Served, opening: Callable[[Path], Any]) -> Model:
+    """The folder that the endpoint was deployed with."""
+    model = load(Path(served.folder), served.model, opening)
+    model.digest = served.digest
+    return model
 
 
 def _runner(served: Served) -> CodeRunner | None:

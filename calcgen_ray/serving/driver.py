@@ -36,7 +36,7 @@ def start(
         ResourceError: the cluster has fewer CPUs or GPUs than the replicas ask for.
         ServeError: it did not come up; one line says why.
     """
-    if host not in LOCAL_HOSTS and args.keys_file is None:
+    if host not in LOCAL_HOSTS and args.keys_file is None and not args.open:
         raise InputError(
             f"serve.host: {host} opens the endpoint to the network; set serve.keys_file to a file "
             "with a key on each line, or serve.host to 127.0.0.1"
@@ -61,7 +61,7 @@ def deploy(app: Any, host: str = "127.0.0.1", port: int = 8000, deadline: float 
     try:
         _deploy(app, host, port)
         _up[:] = [(host, port)]
-        url = f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}"
+        url = url_of(host, port)
         _await_running(end, deadline)
         _await_health(url, end, deadline)
     except BaseException as error:
@@ -80,6 +80,12 @@ def stop() -> None:
     _up.clear()
     if ray.is_initialized():
         serve.shutdown()
+
+
+def url_of(host: str, port: int) -> str:
+    """Where an endpoint that listens on `host` is asked from this machine."""
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 def _deploy(app: Any, host: str, port: int) -> None:

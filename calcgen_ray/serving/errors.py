@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -9,12 +10,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+FAILED = "the endpoint failed on this request; its log says why"
 _CODES = {
     400: "invalid_value",
     401: "invalid_api_key",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "timeout",
     413: "request_too_large",
     415: "unsupported_media_type",
     429: "overloaded",
@@ -22,6 +25,11 @@ _CODES = {
     500: "internal_error",
     503: "unavailable",
 }
+
+
+def without_paths(text: str) -> str:
+    """A message for clients: of each absolute path in it the last part."""
+    return re.sub(r"(?<![\w./])/[^\s:;,'\"]*/([^\s:;,'\"/]+)/?", r"\1", text)
 
 
 class ApiError(Exception):
@@ -51,7 +59,8 @@ class ApiError(Exception):
 
 
 def install(api: FastAPI) -> None:
-    """Gives every failure of `api` this shape, FastAPI's own included."""
+    """Gives every failure of `api` this shape, FastAPI's own included; what nobody foresaw is
+    for `Access`."""
 
     @api.exception_handler(ApiError)
     async def told(request: Request, error: ApiError) -> JSONResponse:
@@ -67,7 +76,3 @@ def install(api: FastAPI) -> None:
     @api.exception_handler(RequestValidationError)
     async def refused(request: Request, error: RequestValidationError) -> JSONResponse:
         return ApiError(400, "the request is not of the form that this route reads").response()
-
-    @api.exception_handler(Exception)
-    async def failed(request: Request, error: Exception) -> JSONResponse:
-        return ApiError(500, "the endpoint failed on this request; its log says why").response()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from calcgen_ray.generate.batcher import Batcher, Job, Ticket
+from calcgen_ray.errors import InputError
+from calcgen_ray.generate.batcher import Batcher
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.generate.rows import finish
+from calcgen_ray.generate.job import Job, Ticket
+from calcgen_ray.generate.rows import Row, finish
 from calcgen_ray.generate.streaming import GrowingText
 from calcgen_ray.problem import Completion
 from calcgen_ray.serving.errors import ApiError
@@ -27,7 +29,7 @@ class Piece:
 
 
 async def complete(
-    batcher: Batcher, prompts: Sequence[str], params: SamplingParams, clock: Clock
+    batcher: Batcher, prompts: Sequence[str | Row], params: SamplingParams, clock: Clock
 ) -> tuple[list[list[Completion]], list[Job]]:
     """`params.n` completions for each prompt, and the rows that they were made in.
 
@@ -48,7 +50,7 @@ async def complete(
 
 
 async def pieces(
-    batcher: Batcher, prompts: Sequence[str], params: SamplingParams, clock: Clock
+    batcher: Batcher, prompts: Sequence[str | Row], params: SamplingParams, clock: Clock
 ) -> AsyncGenerator[Piece, None]:
     """The same as it grows: never half a character, never a part of a stop string."""
     texts: dict[int, GrowingText] = {}
@@ -70,7 +72,7 @@ async def pieces(
 
 async def _tokens(
     batcher: Batcher,
-    prompts: Sequence[str],
+    prompts: Sequence[str | Row],
     params: SamplingParams,
     clock: Clock,
     *,
@@ -88,7 +90,8 @@ async def _tokens(
     def sink(place: int, token: int | None) -> None:
         if every or token is None or place not in begun:
             begun.add(place)
-            loop.call_soon_threadsafe(queue.put_nowait, (place, token))
+            with suppress(RuntimeError):  # the loop has ended, and with it who listens
+                loop.call_soon_threadsafe(queue.put_nowait, (place, token))
 
     ticket = batcher.submit(prompts, params, sink)
     left = len(ticket.jobs)
@@ -105,5 +108,7 @@ async def _tokens(
 
 
 def _raise(job: Job) -> None:
+    if isinstance(job.error, InputError):
+        raise ApiError(503, str(job.error))
     if job.error is not None:
         raise ApiError(500, "the engine failed on this request; its log says why")

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
     Strict,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from starlette.requests import Request
 
 from calcgen_ray.generate.engine import GREEDY_BELOW, SamplingParams
-from calcgen_ray.serving.errors import ApiError
 
-MAX_BODY_BYTES = 2_000_000
 MAX_PROMPTS = 64
 MAX_N = 64
 MAX_BEST_OF = 16
 MAX_COMPLETIONS = 128
+MAX_NEW_TOKENS = 65_536
+"""Of all completions of a request together: four of the engine's largest batches."""
 MAX_LOGPROBS = 5
 MAX_STOPS = 4
 MAX_STOP_CHARACTERS = 256
@@ -36,7 +34,7 @@ Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Text = Annotated[str, Strict()]
 Bool = Annotated[bool, Strict()]
 
-_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "suffix": ("",),
     "presence_penalty": (0,),
     "frequency_penalty": (0,),
@@ -109,7 +107,7 @@ class SamplingRequest(BaseModel):
         if not isinstance(body, dict):
             raise ValueError("the body must be a JSON object")
         given = {key: value for key, value in body.items() if value is not None}
-        for name, neutral in _NEUTRAL.items():
+        for name, neutral in NEUTRAL.items():
             if name in given and given[name] not in neutral:
                 raise ValueError(f"{name}: is not supported by this endpoint; leave it out")
         return given
@@ -152,6 +150,12 @@ class SamplingRequest(BaseModel):
             raise ValueError(
                 f"n: {prompts} prompts x {self.rows} = {total} completions; "
                 f"allowed: at most {MAX_COMPLETIONS} a request"
+            )
+        tokens = total * self.max_tokens
+        if tokens > MAX_NEW_TOKENS:
+            raise ValueError(
+                f"max_tokens: {prompts} prompts x {self.rows} completions x {self.max_tokens} "
+                f"tokens = {tokens:,}; allowed: at most {MAX_NEW_TOKENS:,} a request"
             )
         if self.n > 1 and self.temperature < GREEDY_BELOW:
             raise ValueError("n: above 1 with temperature 0, which gives one text only")
@@ -235,64 +239,3 @@ def _strings(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     raise ValueError("a string or a list of strings is needed (no token ids)")
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def read(wanted: type[Model], body: bytes, max_tokens_total: int = 0) -> Model:
-    """The request of that type in a body.
-
-    Raises:
-        ApiError: 400, with the field, the value and what is allowed.
-    """
-    context = {"max_tokens_total": max_tokens_total} if max_tokens_total else None
-    try:
-        return wanted.model_validate_json(body, context=context)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
-        raise ApiError(400, f"the body is not JSON: {first['ctx']['error']}")
-    where = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-    reason = first["msg"].removeprefix("Value error, ")
-    if not where:  # written by a model validator: "field: reason"
-        name = reason.split(":")[0]
-        known = {*_NEUTRAL, *wanted.model_fields}
-        raise ApiError(400, reason, param=name if name in known else None)
-    if first["type"] == "missing":
-        raise ApiError(400, f"{where}: is missing", param=where)
-    if first["type"] == "extra_forbidden":
-        raise ApiError(400, f"{where[:100]}: is no field of this request", param=None)
-    raise ApiError(400, f"{where}: got {_short(first['input'])}; {_plain(reason)}", param=where)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _plain(reason: str) -> str:
-    return reason.replace("Input should be", "allowed:") if reason else "not allowed"
-
-
-async def read_body(request: Request) -> bytes:
-    """The body, read no further than its limit.
-
-    Only JSON is read: a page of another site cannot send that without being asked first.
-
-    Raises:
-        ApiError: 413 or 415.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ApiError(415, f"content-type: got {kind[:100]!r}; send application/json")
-    refusal = ApiError(413, f"the body is over {MAX_BODY_BYTES:,} bytes; send fewer prompts")
-    told = request.headers.get("content-length", "")
-    if told.isdigit() and len(told) < 20 and int(told) > MAX_BODY_BYTES:
-        raise refusal
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise refusal
-    return bytes(body)

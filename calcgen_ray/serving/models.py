@@ -2,52 +2,26 @@
 
 The registry says which one is live. When that changes, the new one is verified, loaded beside the
 old and asked for a token; then requests go to it, and the old one is closed once its last request
-is over. Whatever is wrong with the new one, the old one stays.
+is over. Whatever is wrong with the new one, the old one stays. What is wrong, paths and all, is
+for the log; clients hear of an entry's name only.
 """
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from calcgen_ray.errors import CalcgenError
-from calcgen_ray.generate.batcher import Batcher
-from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.registry.store import MODELS, Registry, check_finite
+from calcgen_ray.registry.store import MODELS, Registry
 from calcgen_ray.serving.errors import ApiError
+from calcgen_ray.serving.loading import LOG, Model, OpenEngine, close, load_entry
 
 POLL_SECONDS = 1.0
-SMOKE_PROMPT = "# Differentiate x**2 with respect to x.\n"
 LIVE = "best"
 """Another name of the live checkpoint."""
-LOG = logging.getLogger("calcgen.serving")
-
-
-@dataclass(slots=True, eq=False)
-class Model:
-    """A checkpoint that is loaded. `id` is what clients call it, `entry` what the registry does."""
-
-    id: str
-    entry: str
-    digest: str
-    engine: Any
-    batcher: Batcher
-    created: int = field(default_factory=lambda: int(time.time()))
-    users: int = 0
-    retired: bool = False
-
-    @property
-    def max_tokens_total(self) -> int:
-        return int(self.engine.max_tokens_total)
-
-
-OpenEngine = Callable[[Path], Any]
 
 
 class Models:
@@ -72,85 +46,81 @@ class Models:
         self._name, self._most = name, most
         self._others: dict[str, Model] = {}
         self._lock = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
+        self._loader = ThreadPoolExecutor(max_workers=2, thread_name_prefix="loading")
+        self._closer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="closing")
         self._closing = threading.Event()
         self.refused = ""
         if registry is not None:
             threading.Thread(target=self._watch, name="registry", daemon=True).start()
 
-    @contextmanager
-    def use(self, name: str | None) -> Iterator[Model]:
-        """The loaded model of that name, kept open for the block.
+    def acquire(self, name: str | None) -> Model:
+        """The model of that name, kept open until `release`; loaded where it is not, which takes
+        a while, but once however many ask.
 
         Raises:
-            ApiError: 404, with the names that there are.
+            ApiError: 404 with the names that there are, 503 where it does not load.
         """
+        found = self._take(name)
+        if found is not None:
+            return found
+        with self._loading_of(str(name)):
+            found = self._take(name)  # another request was quicker
+            return found or self._load(str(name))
+
+    async def acquired(self, name: str | None) -> Model:
+        """The same without keeping an event loop waiting."""
+        found = self._take(name)
+        if found is not None:
+            return found
+        future = self._loader.submit(self.acquire, name)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(self._give_back)
+            raise
+
+    def release(self, model: Model) -> None:
+        """One request less; the last one of a model that was replaced closes it."""
         with self._lock:
-            model = self._find(name)
-            model.users += 1
+            model.users -= 1
+            gone = model.retired and not model.users
+        if gone:
+            self._end([model])
+
+    @contextmanager
+    def use(self, name: str | None) -> Iterator[Model]:
+        """`acquire` and `release` around a block."""
+        model = self.acquire(name)
         try:
             yield model
         finally:
-            with self._lock:
-                model.users -= 1
-                gone = model.retired and not model.users
-            if gone:
-                close(model)
+            self.release(model)
 
     def names(self) -> list[str]:
         """The live one first, then what else the registry holds."""
         rest = [entry.id for entry in self._registry.entries()] if self._registry else []
         return [self.live.id, *(name for name in rest if name != self.live.entry)]
 
-    def close(self) -> None:
-        self._closing.set()
-        for model in [self.live, *self._others.values()]:
-            close(model)
-
-    def ensure(self, name: str) -> None:
-        """Loads the registry's entry of that name unless it is; takes a while, so for a thread.
+    def find(self, name: str) -> Model | None:
+        """The model of that name where it is loaded, None where it is only in the registry.
 
         Raises:
-            ApiError: 503 where it does not load. A name that nothing has is left to `use`.
+            ApiError: 404, with the names that there are.
         """
         with self._lock:
             known = self._known(name)
-        if known is not None or self._registry is None or name not in self.names():
-            return
-        try:
-            model = load(self._registry.root / MODELS / name, name, self._open)
-        except CalcgenError as error:
-            raise ApiError(503, f"model: {name} does not load: {error}") from None
-        with self._lock:
-            if self._known(name) is not None:  # another request was quicker
-                close(model)
-                return
-            while len(self._others) >= self._most:
-                self._retire(self._others.pop(next(iter(self._others))))
-            self._others[name] = model
+        if known is None and name not in self.names():
+            raise self._missing(name)
+        return known
 
-    def _known(self, name: str | None) -> Model | None:
-        if name in (None, LIVE, self.live.id, self.live.entry):
-            return self.live
-        return self._others.get(str(name))
-
-    def _find(self, name: str | None) -> Model:
-        known = self._known(name)
-        if known is not None:
-            return known
-        raise ApiError(
-            404,
-            f"model: got {str(name)[:100]!r}; served here: {', '.join(self.names())}",
-            param="model",
-            code="model_not_found",
-        )
-
-    def _watch(self) -> None:
-        while not self._closing.wait(POLL_SECONDS):
-            try:
-                self.refresh()
-            except Exception as error:  # the old one goes on whatever is wrong with the new one
-                self.refused = str(error)
-                LOG.warning("the promoted checkpoint is not taken: %s", error)
+    def close(self) -> None:
+        """Ends all that is loaded, once what is being loaded is."""
+        self._closing.set()
+        self._loader.shutdown(wait=True, cancel_futures=True)
+        self._closer.shutdown(wait=True)
+        for model in [self.live, *self._others.values()]:
+            close(model)
 
     def refresh(self) -> bool:
         """Takes the registry's live entry if it is another one; True where it was.
@@ -162,36 +132,83 @@ class Models:
         wanted = self._registry.live_id()
         if not wanted or wanted == self.live.entry:
             return False
-        entry = self._registry.live()  # verified
-        check_finite(entry.path)
-        model = load(entry.path, self._name or entry.id, self._open)
+        model = load_entry(self._registry.root / MODELS / wanted, self._name, self._open)
         with self._lock:
             old, self.live = self.live, model
             twin = self._others.pop(model.entry, None)
-            for one in filter(None, (old, twin)):
-                self._retire(one)
+            gone = self._retired(*filter(None, (old, twin)))
+        self._end(gone)
         self.refused = ""
         return True
 
-    def _retire(self, model: Model) -> None:
-        model.retired = True
-        if not model.users:
-            close(model)
+    def _take(self, name: str | None) -> Model | None:
+        with self._lock:
+            model = self._known(name)
+            if model is not None:
+                model.users += 1
+            return model
 
+    def _known(self, name: str | None) -> Model | None:
+        if name in (None, LIVE, self.live.id, self.live.entry):
+            return self.live
+        return self._others.get(str(name))
 
-def load(folder: Path, name: str, open_engine: OpenEngine) -> Model:
-    """Opens a checkpoint and asks it for a token.
+    def _loading_of(self, name: str) -> threading.Lock:
+        """The lock under which an entry is loaded."""
+        if self._registry is None or name not in self.names():
+            raise self._missing(name)
+        with self._lock:
+            return self._loading.setdefault(name, threading.Lock())
 
-    Raises:
-        CalcgenError: it does not open, or makes none.
-    """
-    engine = open_engine(folder)
-    engine.generate([SMOKE_PROMPT], SamplingParams(max_tokens=1, temperature=0))
-    digest = Registry.digest_of(folder) or name
-    return Model(name, folder.name, digest, engine, Batcher(engine))
+    def _load(self, name: str) -> Model:
+        assert self._registry is not None
+        try:
+            model = load_entry(self._registry.root / MODELS / name, name, self._open)
+        except CalcgenError as error:
+            LOG.warning("%s does not load: %s", name, error)
+            raise ApiError(503, f"model: {name} does not load; the log says why") from None
+        model.users = 1
+        with self._lock:
+            surplus = list(self._others)[: max(0, len(self._others) - self._most + 1)]
+            gone = self._retired(*(self._others.pop(each) for each in surplus))
+            self._others[name] = model
+        self._end(gone)
+        return model
 
+    def _retired(self, *models: Model) -> list[Model]:
+        """Those that nobody uses; the others are closed by their last user."""
+        for model in models:
+            model.retired = True
+        return [model for model in models if not model.users]
 
-def close(model: Model) -> None:
-    """Ends a model's threads and frees its weights."""
-    model.batcher.close()
-    model.engine.close()
+    def _end(self, models: list[Model]) -> None:
+        for model in models:
+            if self._closing.is_set():
+                close(model)
+            else:
+                self._closer.submit(close, model)
+
+    def _give_back(self, loaded: Future[Model]) -> None:
+        """For a client that left while its model was being loaded."""
+        if not loaded.cancelled() and loaded.exception() is None:
+            self.release(loaded.result())
+
+    def _missing(self, name: str) -> ApiError:
+        told = f"model: got {name[:100]!r}; served here: {', '.join(self.names())}"
+        return ApiError(404, told, param="model", code="model_not_found")
+
+    def _watch(self) -> None:
+        while not self._closing.wait(POLL_SECONDS):
+            try:
+                self.refresh()
+            except Exception as error:  # the old one goes on whatever is wrong with the new one
+                self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        assert self._registry is not None
+        try:
+            wanted = self._registry.live_id()
+        except CalcgenError:
+            wanted = "promoted.json"
+        self.refused = f"{wanted} is not taken; the log says why"
+        LOG.warning("%s is not taken: %s", wanted, error)

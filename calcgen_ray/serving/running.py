@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Annotated, Any
 
@@ -16,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
 from calcgen_ray.errors import SandboxError
 from calcgen_ray.judge.sandbox import Isolation, Sandbox
 from calcgen_ray.problem import RESULT, Outcome, Status
-from calcgen_ray.serving.errors import ApiError
+from calcgen_ray.serving.errors import ApiError, without_paths
 
+LOG = logging.getLogger("calcgen.serving")
 MAX_CODE_CHARACTERS = 100_000
 MAX_WAITING = 16
 """Jobs that wait for the sandbox in one replica; the next is answered with 429."""
@@ -69,7 +71,8 @@ class CodeRunner:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._pool, self._run, wanted)
         except SandboxError as error:
-            raise ApiError(503, str(error)) from None
+            LOG.warning("the sandbox failed: %s", error)
+            raise ApiError(503, without_paths(str(error))) from None
         finally:
             self._waiting -= 1
 
@@ -89,7 +92,7 @@ class CodeRunner:
 def run_answer(outcome: Outcome) -> dict[str, Any]:
     """The body that goes back. `result` is null where the code left none of that name."""
     if outcome.status is Status.SANDBOX:
-        raise ApiError(503, outcome.error)
+        raise ApiError(503, without_paths(outcome.error))
     return {
         "object": "calcgen.run",
         "status": outcome.status.value,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
+
+from anyio import CancelScope
+from starlette.responses import StreamingResponse
 
 from calcgen_ray.serving.answers import Head, event, usage
 from calcgen_ray.serving.errors import ApiError
@@ -16,6 +20,30 @@ DONE = b"data: [DONE]\n\n"
 Chunk = Callable[[Head, int, str, str | None], dict[str, Any]]
 
 
+class Stream(StreamingResponse):
+    """Events, and what is done after them, also where the first was never asked for.
+
+    The events' generator is closed first: one that is left in the middle, because its client is
+    gone, would hold its rows until it is collected.
+    """
+
+    def __init__(self, events: AsyncGenerator[bytes, None], done: Callable[[], None]) -> None:
+        super().__init__(
+            events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"}
+        )
+        self._events, self._done = events, done
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            with CancelScope(shield=True):
+                try:
+                    await self._events.aclose()
+                finally:
+                    self._done()
+
+
 async def stream(
     head: Head,
     pieces: AsyncGenerator[Piece, None],
@@ -25,7 +53,7 @@ async def stream(
     first: list[str],
     asked: int,
     include_usage: bool,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The events of an answer.
 
     Args:
@@ -36,11 +64,12 @@ async def stream(
         if text:
             yield event(chunk(head, place, text, None))
     try:
-        async for piece in _alive(pieces):
-            if piece is None:
-                yield b": ping\n\n"
-            else:
-                yield event(chunk(head, piece.place, piece.text, piece.finish_reason))
+        async with aclosing(_alive(pieces)) as alive:
+            async for piece in alive:
+                if piece is None:
+                    yield b": ping\n\n"
+                else:
+                    yield event(chunk(head, piece.place, piece.text, piece.finish_reason))
     except ApiError as error:
         yield event(error.body())
         return
@@ -49,7 +78,7 @@ async def stream(
     yield DONE
 
 
-async def _alive(pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[Piece | None]:
+async def _alive(pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece | None, None]:
     """The pieces, and None whenever nothing has come for `PING_SECONDS`."""
     pending: asyncio.Task[Piece] | None = None
     try:
@@ -70,4 +99,5 @@ async def _alive(pieces: AsyncGenerator[Piece, None]) -> AsyncIterator[Piece | N
     finally:
         if pending is not None:
             pending.cancel()
+            await asyncio.wait({pending})  # a generator that runs cannot be closed
         await pieces.aclose()

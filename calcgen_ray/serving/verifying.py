@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from calcgen_ray.judge import Verifier
-from calcgen_ray.problem import Completion, Expected, Kind, Outcome, Verdict
+from calcgen_ray.problem import Completion, Expected, Kind, Outcome, Status, Verdict
 from calcgen_ray.serving.answers import Choice
 from calcgen_ray.serving.known import Known, recognise
 from calcgen_ray.serving.limits import Verify, Wanted
 from calcgen_ray.serving.running import CodeRunner, RunRequest, run_answer
 
-UNDONE = re.compile(r"\b(Integral|Derivative|Limit|Sum|nan)\b")
+UNDONE = re.compile(r"\b(Integral|Derivative|Limit|Sum|Subs|Piecewise|AccumBounds|zoo|nan|I)\b")
+"""In a reference: SymPy has not computed it, or it is no one real value."""
 ORDER = {Verdict.EQUAL: 0, Verdict.UNKNOWN: 1, Verdict.DIFFERENT: 2}
 
 
@@ -91,8 +92,10 @@ async def _verdict(
 ) -> Verdict | None:
     if expected is None or verifier is None:
         return None
-    if not outcome.ran or outcome.result is None:
+    if outcome.status is Status.FAILED:
         return Verdict.DIFFERENT
+    if outcome.result is None:  # it stores its answer elsewhere, or was not let finish
+        return Verdict.UNKNOWN
     loop = asyncio.get_running_loop()
     ruling = await loop.run_in_executor(None, verifier.decide, expected, outcome.result)
     return ruling.verdict

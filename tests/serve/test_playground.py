@@ -7,12 +7,14 @@ from starlette.testclient import TestClient
 
 from calcgen_ray.serving import playground
 from calcgen_ray.serving.access import Policy
-from calcgen_ray.serving.api import Backend, build_api
+from calcgen_ray.serving.api import build_api
+from calcgen_ray.serving.backend import Backend
 
 KEY = "correct-horse-battery"
 BASE = "http://127.0.0.1:8000"
 OWN = {"http://www.w3.org/1998/Math/MathML", "http://www.w3.org/2000/svg"}
 """Addresses that are names: nobody asks them."""
+HERE = ("127.0.0.1", 50000)
 SINKS = (
     "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
     "createContextualFragment", "setHTMLUnsafe", "srcdoc",
@@ -21,14 +23,16 @@ SINKS = (
 
 @pytest.fixture
 def client():
-    with TestClient(build_api(Backend(models=None), Policy()), base_url=BASE) as client:
+    with TestClient(
+        build_api(Backend(models=None), Policy()), base_url=BASE, client=HERE
+    ) as client:
         yield client
 
 
 @pytest.fixture
 def locked():
     policy = Policy((KEY.encode(),), ("127.0.0.1", "example.org"))
-    with TestClient(build_api(Backend(models=None), policy), base_url=BASE) as client:
+    with TestClient(build_api(Backend(models=None), policy), base_url=BASE, client=HERE) as client:
         yield client
 
 

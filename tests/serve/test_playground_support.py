@@ -27,8 +27,10 @@ import calcgen_ray
 from calcgen_ray.generate.ctranslate2_engine import CTranslate2Engine
 from calcgen_ray.judge import Verifier
 from calcgen_ray.serving.access import Policy
-from calcgen_ray.serving.api import Backend, build_api
-from calcgen_ray.serving.models import Models, load
+from calcgen_ray.serving.api import build_api
+from calcgen_ray.serving.backend import Backend
+from calcgen_ray.serving.loading import load
+from calcgen_ray.serving.models import Models
 from calcgen_ray.serving.running import CodeRunner
 
 EMBEDDED = Path(calcgen_ray.__file__).parent / "model" / "embedded"

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from calcgen_ray.generate.batcher import SLICE_SECONDS, Batcher
+from calcgen_ray.errors import InputError
+from calcgen_ray.generate.batcher import SEEDED_AT_ONCE, SLICE_SECONDS, Batcher
 from calcgen_ray.generate.ctranslate2_engine import CTranslate2Engine
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.rows import Row
@@ -55,8 +56,10 @@ class Slow:
 
     tokenizer = None
 
-    def __init__(self, seconds=0.002):
-        self.seconds, self.batches = seconds, []
+    def __init__(self, seconds=0.002, reading=0.0):
+        self.seconds, self.reading = seconds, reading
+        self.batches, self.seeds, self.made = [], [], []
+        self.busy = threading.Lock()  # as an engine with one worker
         self.gate = threading.Event()
         self.gate.set()
 
@@ -65,7 +68,19 @@ class Slow:
 
     def advance(self, rows, steps, params, hear):
         self.batches.append([len(row) for row in rows])
+        self.seeds.append(params.seed)
         self.gate.wait()
+        if params.seed is not None:
+            return self.run(rows, steps, hear)
+        with self.busy:
+            return self.run(rows, steps, hear)
+
+    def log_probs(self, ids):
+        with self.busy:
+            return len(ids)
+
+    def run(self, rows, steps, hear):
+        time.sleep(self.reading)
         made, open_rows = [[] for _ in rows], set(range(len(rows)))
         for step in range(steps):
             if not open_rows:
@@ -75,7 +90,11 @@ class Slow:
                 made[place].append(step)
                 if hear(place, step):
                     open_rows.discard(place)
+        self.made.append(len(made[0]))
         return made
+
+
+SEEDED = SamplingParams(max_tokens=5000, temperature=1.0, seed=7)
 
 
 def test_in_slices_the_texts_are_those_of_the_engine_alone(engine, batcher):
@@ -193,3 +212,104 @@ def test_a_broken_batch_ends_its_own_rows_only():
     assert good.wait(1) == [[0, 1, 2]]
     assert "out of memory" in str(ticket.jobs[0].error)
     batcher.close()
+
+
+@pytest.mark.parametrize("seed", [7, None])
+def test_no_batch_holds_more_tokens_than_the_engine_has_room_for(seed):
+    slow = Slow(0)
+    batcher = Batcher(slow)
+    heard = Listener()
+    params = SamplingParams(max_tokens=1000, temperature=1.0, n=40, seed=seed)
+    batcher.submit(["abcd"], params, heard)
+    heard.wait(40)
+    batcher.close()
+    assert [len(batch) for batch in slow.batches] == [16, 16, 8]
+    assert len(set(slow.seeds)) == (3 if seed else 1)  # equal seeds would make equal texts
+
+
+def test_a_seeded_request_in_several_batches_repeats(batcher):
+    params = SamplingParams(max_tokens=250, temperature=1.0, n=80, seed=7)
+
+    def texts():
+        heard = Listener()
+        batcher.submit(["# a b c\n"], params, heard)
+        return [tuple(row) for row in heard.wait(80)]
+
+    first = texts()
+    assert texts() == first and len(set(first)) > 70
+
+
+def test_prompts_that_were_read_already_are_not_read_again():
+    slow = Slow()
+    batcher = Batcher(slow)
+    heard = Listener()
+    row = slow.row("abc", replace(GREEDY, max_tokens=3))
+    slow.row = None
+    ticket = batcher.submit([row], replace(GREEDY, max_tokens=3), heard)
+    assert heard.wait(1) == [[0, 1, 2]] and ticket.jobs[0].row is row
+    batcher.close()
+
+
+def test_log_probs_do_not_wait_for_the_whole_batch():
+    slow = Slow()
+    batcher = Batcher(slow)
+    long = Listener()
+    batcher.submit(["abc"], replace(GREEDY, max_tokens=10_000), long)
+    while not slow.batches:
+        time.sleep(0.001)
+    assert batcher.log_probs([1, 2, 3]) == 3
+    assert not long.over
+    batcher.close()
+
+
+def test_a_short_seeded_request_does_not_wait_for_a_long_one():
+    batcher = Batcher(Slow())
+    long, short = Listener(), Listener()
+    batcher.submit(["abc"], SEEDED, long)
+    batcher.submit(["abd"], replace(SEEDED, max_tokens=2), short)
+    assert short.wait(1, seconds=5) == [[0, 1]]
+    assert not long.over and (batcher.running, batcher.waiting) == (1, 0)
+    batcher.close()
+
+
+def test_closing_ends_seeded_requests_that_run_and_that_wait():
+    batcher = Batcher(Slow())
+    heard = [Listener() for _ in range(5)]
+    tickets = [batcher.submit(["abc", "abcd"], SEEDED, listener) for listener in heard]
+    time.sleep(0.5)
+    assert batcher.running == 2 * SEEDED_AT_ONCE
+    assert batcher.waiting == 2 * (5 - SEEDED_AT_ONCE)
+    batcher.close()
+    for listener, ticket in zip(heard, tickets, strict=True):
+        listener.wait(2, seconds=1)
+        assert all("closed" in str(job.error) for job in ticket.jobs)
+    assert (batcher.running, batcher.waiting) == (0, 0)
+    with pytest.raises(InputError, match="closed"):
+        batcher.submit(["abc"], SEEDED, heard[0])
+
+
+def test_a_slice_is_as_long_as_reading_its_text_took():
+    """Two long requests take turns: neither spends most of its slices on being read again."""
+    slow = Slow(0.005, reading=2 * SLICE_SECONDS)
+    batcher = Batcher(slow)
+    heard = [Listener(), Listener()]
+    batcher.submit(["abc"], replace(GREEDY, max_tokens=80), heard[0])
+    batcher.submit(["abd"], replace(GREEDY, max_tokens=80, top_k=5), heard[1])
+    for listener in heard:
+        assert [len(row) for row in listener.wait(1)] == [80]
+    batcher.close()
+    assert len(slow.batches) > 2 and slow.made[0] > 10  # not the one or two of a slice long over
+
+
+def test_rows_with_a_repetition_penalty_are_not_paused():
+    """What they have made would count as read, and no longer be made less likely."""
+    slow = Slow()
+    batcher = Batcher(slow)
+    penal, short = Listener(), Listener()
+    batcher.submit(["abc"], replace(GREEDY, max_tokens=200, repetition_penalty=1.2), penal)
+    while not slow.batches:
+        time.sleep(0.001)
+    batcher.submit(["abd"], replace(GREEDY, max_tokens=2), short)
+    short.wait(1)
+    batcher.close()
+    assert penal.over and slow.batches == [[3], [3]] and slow.made == [200, 2]

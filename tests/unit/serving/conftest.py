@@ -5,10 +5,14 @@ from starlette.testclient import TestClient
 
 from calcgen_ray.generate.ctranslate2_engine import CTranslate2Engine
 from calcgen_ray.serving.access import Policy
-from calcgen_ray.serving.api import Backend, build_api
-from calcgen_ray.serving.models import Models, load
+from calcgen_ray.serving.api import build_api
+from calcgen_ray.serving.backend import Backend
+from calcgen_ray.serving.loading import load
+from calcgen_ray.serving.models import Models
 
 BASE = "http://127.0.0.1:8000"
+HERE = ("127.0.0.1", 50000)
+"""A client on this machine."""
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +29,5 @@ def backend(open_tiny, tiny_model):
 
 @pytest.fixture
 def client(backend):
-    with TestClient(build_api(backend, Policy()), base_url=BASE) as client:
+    with TestClient(build_api(backend, Policy()), base_url=BASE, client=HERE) as client:
         yield client

@@ -1,6 +1,5 @@
 """The routes, asked by the official openai client and by hand."""
 
-import asyncio
 import json
 import math
 
@@ -10,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.serving.api import Stream
 
 PROMPT = "# Differentiate x**2 with respect to x.\n"
 POSITIONS = 256
@@ -179,21 +177,6 @@ def test_what_is_over_a_limit_is_named(client, fields, param):
 )  # fmt: skip
 def test_what_is_at_a_limit_is_answered(client, fields):
     assert post(client, **{"prompt": "x", "max_tokens": 2, **fields}).status_code == 200
-
-
-def test_a_stream_that_never_began_is_still_ended():
-    done = []
-
-    async def events():
-        raise AssertionError("asked for")
-        yield b""
-
-    async def gone(*_):
-        raise OSError("the client has gone")
-
-    with pytest.raises((OSError, ExceptionGroup)):
-        asyncio.run(Stream(events(), lambda: done.append(1))({"type": "http"}, gone, gone))
-    assert done == [1]
 
 
 def test_an_unknown_model_names_those_there_are(client):

@@ -79,6 +79,54 @@ def test_what_is_not_certain_is_not_judged(prompt):
     assert recognise(prompt) is None
 
 
+@pytest.mark.parametrize(
+    ("statement", "call"),
+    [
+        ("Integrate sin(x) from 0 to π.", "integrate(sin(x), (x, 0, pi))"),
+        ("Find the derivative of f(x) = c.", "diff(c, x, 1)"),
+        ("Find the derivative of f(t) = a**2.", "diff(a**2, t, 1)"),
+        ("Find the derivative of f(x)=a*x**2", "diff(a*x**2, x, 1)"),
+        ("Find the partial derivative of x**2 with respect to y.", "diff(x**2, y, 1)"),
+        ("Integrate k from x = 0 to x = 2.", "integrate(k, (x, 0, 2))"),
+        ("Integrate k from x=0 to x=2.", "integrate(k, (x, 0, 2))"),
+        ("Integrate f(x) = k from 0 to 1.", "integrate(k, (x, 0, 1))"),
+        ("Find the limit of sin(x) as x approaches Infinity.", "limit(sin(x), x, oo)"),
+        ("Find the limit of 1/x as x approaches 0 from the LEFT.", "limit(1/x, x, 0, '-')"),
+    ],
+)
+def test_the_variable_is_the_one_that_the_statement_names(statement, call):
+    assert f"result = {call}\n" in recognise(f"# {statement}\n").code
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "Integrate sin(x) from 0 to θ.", "Differentiate sin(θ).", "Differentiate 2π*x.",
+        "Differentiate ſ.",  # which is an s to a pattern that ignores case
+        "Differentiate x!", "Integrate x from 0 to n!", "Find the derivative of x**2!",
+        "Differentiate cbrt(x).", "Differentiate acot(x).",
+        "Find the derivative of c.", "Find the derivative of n**2.", "Integrate a.",
+        "Find the derivative of f(t) = x**2.", "Integrate t from x = 0 to x = 2.",
+        "Integrate x from x = 0 to t = 2.", "Find the derivative of f(x) = x by t.",
+        "Differentiate x**2 with respect to t.", "Differentiate X**2 with respect to x.",
+        "Find the derivative of f(x) = f*x.", "Find the derivative of y = y**2.",
+        "Integrate x**2 from 0 to x.", "Find the limit of x as x approaches x.",
+        "Integrate exp(-a*x) from x = 0 to x = oo.",  # for which a?
+        "Find the limit of a*x as x approaches infinity.",
+        "Find the derivative of f(e) = c.", "Differentiate sin with respect to x.",
+        "Differentiate x # with respect to x.",
+    ],
+)  # fmt: skip
+def test_what_could_mean_two_things_is_not_judged(statement):
+    assert recognise(f"# {statement}\n") is None
+
+
+def test_a_statement_that_may_go_on_is_not_judged():
+    assert recognise("# Differentiate x**2") is None
+    assert recognise("# Differentiate x**2\n") is not None
+
+
 def test_reading():
     assert read("a^2 + pi") == "a**2 + pi" and names("a**2 + pi*sin(t)") == {"a", "t"}
+    assert read("sin") is None and read("x(2)") is None and read("True") is None
     assert read("lambda: x") is None and read("x if y else z") is None and read("[x]") is None

@@ -1,0 +1,88 @@
+"""A request's rows on their way through the batcher, and when a batch of them pauses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from calcgen_ray.generate.engine import SamplingParams
+from calcgen_ray.generate.rows import Row
+from calcgen_ray.generate.stops import StopWatch
+
+Sink = Callable[[int, int | None], None]
+"""Called on an engine's thread with a row's place and its next token; None once it is over."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One row on its way. `ids` are its new tokens; `error` is what ended it, if anything did."""
+
+    place: int
+    row: Row
+    params: SamplingParams
+    sink: Sink
+    watch: StopWatch
+    ids: list[int] = field(default_factory=list)
+    begun: float = 0.0  # time.perf_counter() of its first slice
+    cancelled: bool = False
+    over: bool = False
+    error: Exception | None = None
+
+    @property
+    def length(self) -> int:
+        return len(self.row.prompt_ids) + len(self.ids)
+
+    @property
+    def drawing(self) -> SamplingParams:
+        """What the engine draws by: the rows of a batch have it in common."""
+        return replace(self.params, max_tokens=1, stop=(), seed=None)
+
+    def hear(self, token: int) -> bool:
+        """Takes a token and passes it on; True where the row ends here."""
+        if self.cancelled or len(self.ids) >= self.row.limit:
+            return True
+        self.ids.append(token)
+        self.sink(self.place, token)
+        return self.watch.hit(self.ids)
+
+    def end(self, error: Exception | None = None) -> None:
+        if not self.over:
+            self.over, self.error = True, error or self.error
+            self.sink(self.place, None)
+
+
+class Ticket:
+    """A request in the batcher: its rows, `n` for each prompt in turn."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = jobs
+
+    def cancel(self) -> None:
+        """Ends every row with its next token."""
+        for job in self.jobs:
+            job.cancelled = True
+
+
+class Pause:
+    """When the rows of a batch stop for others: all of them after the same step.
+
+    Args:
+        wanted: whether somebody waits.
+        seconds: how long nobody is heard after the first token; as long as reading the rows' text
+            took, where that is more, so that a batch is never mostly read again.
+    """
+
+    def __init__(self, wanted: Callable[[], bool], seconds: float) -> None:
+        self.wanted, self.seconds, self.begin = wanted, seconds, time.perf_counter()
+        self.end = 0.0  # not known before the first token
+        self.at: int | None = None
+
+    def due(self, steps: int) -> bool:
+        """Whether a row that has made `steps` tokens in this batch stops here."""
+        if not self.end:
+            now = time.perf_counter()
+            self.end = now + max(self.seconds, now - self.begin)
+        if self.at is None and self.wanted() and time.perf_counter() > self.end:
+            self.at = steps + 1  # the rows before it in this step have gone on already
+        return self.at is not None and steps >= self.at
