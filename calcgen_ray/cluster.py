@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from calcgen_ray.config import WorkersConfig
@@ -15,6 +17,7 @@ OBJECT_STORE_BYTES = 256 * 1024 * 1024
 SERVE_DEFAULTS = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # a dead proxy is missed after three checks
+    "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",  # what hangs would take its whole grace
 }
 """What Serve takes from the environment alone, of the processes that a cluster starts."""
 WORKERS_STAY = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
@@ -44,7 +47,30 @@ def connect() -> None:
         return
     for name, value in SERVE_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    ray.init(address="local", num_cpus=cpu_count(), object_store_memory=OBJECT_STORE_BYTES, **quiet)
+    quiet |= {"num_cpus": cpu_count(), "object_store_memory": OBJECT_STORE_BYTES}
+    with _address_in_environment():
+        ray.init(address="local", **quiet)
+
+
+@contextmanager
+def _address_in_environment() -> Iterator[None]:
+    """Of the processes that a cluster starts, not of this one.
+
+    What frees a killed trial's resources (Train's PlacementGroupCleaner) looks for the only cluster
+    of the machine where it is told none, and beside a second one it fails and frees nothing.
+    """
+    from ray.util import get_node_ip_address
+
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = str(free.getsockname()[1])
+    told = {"RAY_GCS_SERVER_PORT": port, "RAY_ADDRESS": f"{get_node_ip_address()}:{port}"}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name in told:
+            del os.environ[name]
 
 
 def disconnect() -> None:

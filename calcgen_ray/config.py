@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationInfo, model_validator
 
-from calcgen_ray.space import Distribution, check_space
+from calcgen_ray.space import Distribution, check_grid, check_population, check_space
 
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -270,25 +271,9 @@ class TuneConfig(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> TuneConfig:
         if self.searcher == "grid":
-            wrong = [key for key, law in self.space.items() if "choice" not in law]
-            if wrong:
-                raise ValueError(f"space: {wrong[0]!r} must be choice: [...] for searcher grid")
-        if self.scheduler != "pbt":
-            return self
-        if self.searcher != "random":
-            raise ValueError(
-                f"searcher: {self.searcher} does not go with scheduler pbt; use random"
-            )
-        if self.trials % self.population:
-            raise ValueError(
-                f"trials: {self.trials} is no multiple of population {self.population}, as "
-                "generations of pbt need"
-            )
-        wrong = [key for key in self.space if not key.startswith("optim.")]
-        if wrong:
-            raise ValueError(
-                f"space: {wrong[0]!r} cannot change while a model trains; pbt takes keys of optim"
-            )
+            check_grid(self.space)
+        if self.scheduler == "pbt":
+            check_population(self.space, self.searcher, self.trials, self.population)
         return self
 
 
@@ -314,18 +299,21 @@ class Config(Section):
     tune: TuneConfig = TuneConfig()
 
     @model_validator(mode="after")
-    def _consistent(self) -> Config:
+    def _consistent(self, info: ValidationInfo) -> Config:
         if self.train.micro_batch_size > self.train.batch_size:
             raise ValueError(
                 f"train.micro_batch_size: {self.train.micro_batch_size} is more than "
                 f"train.batch_size {self.train.batch_size}"
             )
-        check_space(self.tune.space, self.model_dump())
+        if self.tune.scheduler == "pbt" and self.train.steps is not None:
+            raise ValueError(f"train.steps: got {self.train.steps}; pbt trains by epochs, set null")
         if self.tune.scheduler == "pbt" and self.optim.schedule != "constant":
             raise ValueError(
                 f"optim.schedule: {self.optim.schedule} runs over a whole training, which pbt cuts "
                 "into generations; set constant"
             )
+        if info.context != _POINT:
+            check_space(self.tune.space, self.model_dump(), _build)
         return self
 
     def digest(self, *sections: str) -> str:
@@ -346,3 +334,10 @@ class Config(Section):
     def training_digest(self) -> str:
         """Digest of everything that the weights depend on."""
         return self.digest("model", "revision", "corpus", "architecture", "train", "optim")
+
+
+_POINT = {"space": "a point of it"}
+
+
+def _build(tree: Mapping[str, Any]) -> Config:
+    return Config.model_validate(tree, context=_POINT)

@@ -26,7 +26,7 @@ from calcgen_ray.serving.args import ServeArgs
 from calcgen_ray.train import driver as training
 from calcgen_ray.train.run import TrainResult
 from calcgen_ray.tune import driver as search
-from calcgen_ray.tune.table import TuneResult
+from calcgen_ray.tune.table import TuneResult, count
 
 SUMMARY = "summary.json"
 STATEMENT = "Differentiate sin(x**2)*exp(x) with respect to x."
@@ -50,14 +50,17 @@ def run(config: Config, listeners: Listeners) -> dict[str, Any]:
         CalcgenError: whatever a stage raises.
     """
     folder = run_folder(config)
+    search.check(search_config(config))
     listeners.say("corpus: reading, making and running cells")
     corpus = build(config, listeners.stage)
     listeners.say(f"training: {config.workers.count} Ray Train workers")
     trained = training.train(config, corpus, folder, listeners.train)
     plot_run(folder)
-    listeners.say(f"search: {config.tune.trials} Ray Tune trials ranked by perplexity")
+    listeners.say(f"search: {count(config)} Ray Tune trials ranked by perplexity")
     found = search.tune(search_config(config), corpus, folder / "tune", listeners.tune)
     plot_search(search_config(config), folder / "tune")
+    if found.failures:
+        listeners.say(found.failures)
     entry = promote(config, winner(trained, found))
     listeners.say(f"serving {entry.id} with Ray Serve")
     summary = {
@@ -173,6 +176,7 @@ def describe_search(found: TuneResult) -> dict[str, Any]:
         "best": {
             "lr": best.values.get("optim.lr"),
             "epochs": best.values.get("train.epochs"),
+            "values": dict(best.values),
             "perplexity": best.perplexity,
         },
         "table": str(found.folder / "results.csv"),

@@ -192,12 +192,16 @@ def _explain(error: ValidationError, tree: Mapping[str, Any]) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if not path:
         return message
+    if first["type"] == "value_error" and _keys(Config, first["loc"]):
+        return f"{path}.{message}"  # of several keys of a section: the message names one
     return f"{path}: got {first['input']!r}; {message[0].lower()}{message[1:]}"
 
 
 def _unknown(loc: tuple[int | str, ...]) -> str:
     names = _keys(Config, loc[:-1])
     key = ".".join(map(str, loc))
+    if key in ("tune.metric", "tune.mode"):
+        return f"unknown key {key!r}: perplexity on validation cells is what a search minimises"
     wanted = str(loc[-1])
     near = difflib.get_close_matches(wanted, names, 1, 0.5) or _synonym(wanted, names)
     if near:

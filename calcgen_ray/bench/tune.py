@@ -11,9 +11,14 @@ from calcgen_ray.tune.driver import tune
 
 
 def bench_tune(
-    search: Config, grid: Config, corpus: Path, listen: Callable[[Mapping[str, Any]], None]
+    search: Config,
+    grid: Config,
+    corpus: Path,
+    begin: Callable[[str, Config], Callable[[Mapping[str, Any]], None]],
 ) -> dict[str, Any]:
     """Runs both in their folders; what is finished there is not run again.
+
+    `begin` is called before each with its name, and gives who hears of its trials.
 
     `tokens_over_grid` are the search's training tokens over the grid's, `perplexity_over_grid` its
     best perplexity over the grid's.
@@ -21,7 +26,7 @@ def bench_tune(
     found = {}
     for name, config in (("grid", grid), ("search", search)):
         folder = Path(config.run.storage) / config.run_name
-        found[name] = tune(config, corpus, folder, listen)
+        found[name] = tune(config, corpus, folder, begin(name, config))
     tokens = {name: sum(row.tokens for row in result.rows) for name, result in found.items()}
     best = {name: result.best.perplexity for name, result in found.items()}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 
 from calcgen_ray.errors import CheckpointError
@@ -16,8 +17,9 @@ def find_checkpoint(target: str, storage: Path) -> Path:
 
     Args:
         target: a folder (of a run, of a search, a checkpoint, a registry entry), or the name of a
-            run or registry entry under `storage`. Of a run, its search's trials included, the
-            checkpoint with the lowest perplexity is taken, else the newest.
+            run or registry entry under `storage`. Of a run, its search's trials included but for
+            those that diverged, the checkpoint with the lowest perplexity is taken, else the
+            newest.
 
     Raises:
         CheckpointError: one line: what was looked for, where, and near names.
@@ -47,7 +49,16 @@ def _of_run(folder: Path) -> Path | None:
 
 def _roots(folder: Path) -> list[Path]:
     trials = [*folder.glob(f"tune/trials/*/{CHECKPOINTS}"), *folder.glob(f"trials/*/{CHECKPOINTS}")]
-    return [folder / CHECKPOINTS, folder, *sorted(trials)]
+    good = [root for root in sorted(trials) if not _diverged(root.parent)]
+    return [folder / CHECKPOINTS, folder, *good]
+
+
+def _diverged(trial: Path) -> bool:
+    """What the search wrote into its trial's folder; it ranks those that diverged last."""
+    try:
+        return bool(json.loads((trial / "trial.json").read_text("utf-8"))["state"] == "diverged")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _miss(target: str, places: list[Path], storage: Path) -> str:

@@ -112,19 +112,27 @@ def _curves(path: Path, trials: Sequence[Trial]) -> Path:
     return path
 
 
-def _spent(path: Path, trials: Sequence[Trial]) -> Path:
-    """The lowest perplexity by the training tokens of all trials, in the order of their numbers."""
-    figure, axes = _figure("Best so far", "training tokens, all trials", "perplexity (log)")
-    by_logarithm(axes)
+def best_so_far(trials: Sequence[Trial]) -> list[tuple[int, float]]:
+    """(training tokens of all trials, lowest perplexity) after each, in order of their numbers.
+
+    What diverged has spent its tokens and found nothing.
+    """
     spent, best, line = 0, math.inf, []
     for trial in sorted(trials, key=lambda trial: trial.number):
         spent += trial.tokens
-        if math.isfinite(trial.perplexity):
+        if math.isfinite(trial.perplexity) and trial.state != "diverged":
             best = min(best, trial.perplexity)
         if math.isfinite(best):
             line.append((spent, best))
+    return line
+
+
+def _spent(path: Path, trials: Sequence[Trial]) -> Path:
+    figure, axes = _figure("Best so far", "training tokens, all trials", "perplexity (log)")
+    by_logarithm(axes)
+    line = best_so_far(trials)
     axes.step(*zip(*line, strict=True), where="post", color=BLUE, linewidth=2)
-    axes.annotate(f"{best:.3f}", line[-1], (-4, 8), textcoords="offset points", ha="right")
+    axes.annotate(f"{line[-1][1]:.3f}", line[-1], (-4, 8), textcoords="offset points", ha="right")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g} M")
     figure.savefig(path)
     return path

@@ -37,7 +37,7 @@ def train(config: Config, corpus: Path, folder: Path, listen: Listener) -> run.T
     with run.locked(folder):
         if not run.is_finished(folder):
             cluster.connect()
-            device = cluster.fit(config.workers, cluster.resources())
+            device = cluster.fit(config.workers, cluster.nodes())
             with following(folder / journal.JOURNAL, listen):
                 fit(make_trainer(config, corpus, folder, device))
         journal.write_table(folder / journal.JOURNAL, folder / journal.TABLE)

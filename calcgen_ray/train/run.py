@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,9 +51,28 @@ def prepare(config: Config, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / CONFIG
-    if path.is_file():
-        _refuse_change(config, settings.parse(path.read_text("utf-8"), str(path)), folder)
-    path.write_text(settings.dump(config), "utf-8")
+    old = _parsed(path)
+    if old is not None:
+        _refuse_change(config, old, folder)
+    write_whole(path, settings.dump(config))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, also when the machine stops."""
+    draft = path.with_name(f".{path.name}.draft")
+    with draft.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(draft, path)
+
+
+def _parsed(path: Path) -> dict[str, Any] | None:
+    """None where nothing can be read: a file that a full disk or a crash cut off stops no run."""
+    try:
+        return settings.parse(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError, ConfigError):
+        return None
 
 
 def _refuse_change(config: Config, old: Mapping[str, Any], folder: Path) -> None:

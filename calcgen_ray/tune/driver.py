@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from calcgen_ray import cluster, settings
 from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
-from calcgen_ray.errors import DataError, ResourceError, TuneError
+from calcgen_ray.errors import ConfigError, DataError, ResourceError, TuneError
 from calcgen_ray.train import run
 from calcgen_ray.tune import table
 from calcgen_ray.tune.conductor import Conductor
@@ -46,6 +46,7 @@ def tune(
     Raises:
         InputError: a plan that cannot fit, a corpus without validation cells, other settings.
         TuneError: no trial came to a perplexity.
+        KeyboardInterrupt: it was interrupted; nothing is concluded from what there is.
     """
     if not store.read_manifest(corpus)["by_split"].get("valid"):
         raise DataError("a search needs validation cells; set corpus.valid_fraction above 0")
@@ -53,15 +54,17 @@ def tune(
     with run.locked(folder):
         concurrent = preflight(config)
         study = Study(folder, table.dependencies(config))
-        (folder / run.CONFIG).write_text(settings.dump(config), "utf-8")
+        run.write_whole(folder / run.CONFIG, settings.dump(config))
         payload = {
             "config": config.model_dump(mode="json"), "corpus": str(corpus.resolve()),
-            "device": cluster.fit(config.workers, cluster.resources()),
+            "device": cluster.fit(config.workers, cluster.nodes()),
         }  # fmt: skip
         with telling(config, folder, listen) as told:
             conductor = Conductor(config, study, told, time.monotonic)
             if not conductor.is_over():
                 _run(conductor, trial, payload, folder, concurrent)
+                if conductor.is_cut_short():  # Tune takes Ctrl-C for an end like any other
+                    raise KeyboardInterrupt
         return _conclude(config, study)
 
 
@@ -85,7 +88,10 @@ def _run(
             search_alg=_searcher(conductor),
         ),
         run_config=ray_tune.RunConfig(
-            name="tune", storage_path=str((folder / TUNE_FOLDER).resolve()), verbose=0
+            name="tune",
+            storage_path=str((folder / TUNE_FOLDER).resolve()),
+            verbose=0,
+            failure_config=ray_tune.FailureConfig(conductor.config.workers.max_failures),
         ),
     ).fit()
 
@@ -94,26 +100,43 @@ def preflight(config: Config) -> int:
     """Joins the cluster and returns how many trials it holds at once.
 
     Raises:
+        ConfigError: as `check`.
         ResourceError: the arithmetic of what a trial needs and what there is.
     """
+    check(config)
     cluster.connect()
-    return concurrency(config, cluster.resources())
+    return concurrency(config, cluster.nodes())
 
 
-def concurrency(config: Config, has: Mapping[str, float]) -> int:
-    """Trials at once: as many as the cluster holds, fewer where tune.concurrent says so.
+def check(config: Config) -> None:
+    """Steps override epochs, so a search over epochs beside them would compare equals.
+
+    Raises:
+        ConfigError: the keys and what to do.
+    """
+    steps, space = config.train.steps, config.tune.space
+    if "train.epochs" in space and (steps is not None or "train.steps" in space):
+        given = "it is searched, too" if "train.steps" in space else f"it is {steps}"
+        raise ConfigError(
+            f"tune.space.train.epochs: train.steps overrides it, and {given}; search one of the "
+            "two, with the other null"
+        )
+
+
+def concurrency(config: Config, nodes: Sequence[Mapping[str, float]]) -> int:
+    """Trials at once: as many as the nodes hold, fewer where tune.concurrent says so.
 
     Raises:
         ResourceError: tune.concurrent asks for more than fit.
     """
-    device = cluster.fit(config.workers, dict(has))
-    need = cluster.per_worker(config.workers, device)
-    fits = min(int(has[kind] // (config.workers.count * each)) for kind, each in need.items())
+    need = cluster.per_worker(config.workers, cluster.fit(config.workers, nodes))
+    fits = cluster.slots(need, nodes) // config.workers.count
     wanted = config.tune.concurrent or fits
     if wanted > fits:
+        has = {kind: sum(node[kind] for node in nodes) for kind in need}
         raise ResourceError(
             f"tune.concurrent: got {wanted}, but a trial takes {config.workers.count} x {need} "
-            f"and the cluster has {dict(has)}: {fits} fit; lower it, or set 0 for as many as fit"
+            f"and the cluster has {has}: {fits} fit; lower it, or set 0 for as many as fit"
         )
     return min(wanted, table.count(config))
 
@@ -163,27 +186,34 @@ def _scheduler(conductor: Conductor) -> Any:
             return str(self.CONTINUE if goes_on else self.STOP)
 
         def on_trial_error(self, controller: Any, trial: Any) -> None:
-            conductor.failed(trial.trial_id, _last_line(trial))
+            conductor.failed(trial.trial_id, _reason(trial))
 
     return Judging()
 
 
-def _last_line(trial: Any) -> str:
+def _reason(trial: Any) -> str:
+    """Of its last failure: what a traceback ends with, or how the report of a lost process begins.
+
+    Tune's file has a head, `Failure # ...`, before each.
+    """
     path = getattr(trial, "error_file", None)
     try:
-        lines = Path(path).read_text("utf-8").strip().splitlines() if path else []
+        text = Path(path).read_text("utf-8") if path else ""
     except OSError:
-        lines = []
-    return lines[-1] if lines else "its processes were lost"
+        text = ""
+    lines = text.rpartition("Failure # ")[2].strip().splitlines()[1:]
+    if not lines:
+        return "its processes were lost"
+    return lines[-1 if "ray::" in lines[0] else 0].strip()
 
 
 def _conclude(config: Config, study: Study) -> table.TuneResult:
     rows = [table.row(study, trial) for trial in ranked(study.trials.values())]
-    if not rows or math.isnan(rows[0].perplexity):
-        errors = [trial.error for trial in study.trials.values() if trial.error]
-        raise TuneError(f"no trial came to a perplexity: {errors[0] if errors else 'none ran'}")
     result = table.TuneResult(study.folder, rows)
-    best = settings.replace(config, table.settings_of(config, result.best))
-    (study.folder / table.BEST).write_text(settings.dump(best), "utf-8")
     table.write(result)
+    if not rows or math.isnan(rows[0].perplexity):
+        errors = [row.error for row in rows if row.error]
+        raise TuneError(f"no trial came to a perplexity: {errors[0] if errors else 'none ran'}")
+    best = settings.replace(config, table.settings_of(config, result.best))
+    run.write_whole(study.folder / table.BEST, settings.dump(best))
     return result

@@ -22,7 +22,9 @@ STARTS = 4
 
 def count(tune: TuneConfig) -> int:
     """How many trials the search is to have; of a grid, the number of its points."""
-    return len(grid(tune.space)) if tune.searcher == "grid" else tune.trials
+    if tune.searcher != "grid":
+        return tune.trials
+    return math.prod(len(choices) for law in tune.space.values() for choices in law.values())
 
 
 def propose(tune: TuneConfig, seed: int, number: int, told: Sequence[Trial]) -> dict[str, Any]:

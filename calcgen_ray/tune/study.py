@@ -1,20 +1,24 @@
 """The state of a search: its trials and what they scored, in one file that is written atomically.
 
 The file is the search's own, beside Tune's, and all that is needed to go on after a crash. Should
-it be lost or cut off, it is made anew from the trials' folders, where each trial's proposal lies.
+it be lost or cut off, it is made anew from the trials' folders, where each trial's proposal, state
+and journal lie.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
 from calcgen_ray.errors import ConfigError
+from calcgen_ray.train.run import write_whole
+from calcgen_ray.tune import scores as heard
 
 STATE, PROPOSAL, TRIALS = "study.json", "trial.json", "trials"
 State = Literal["running", "finished", "pruned", "stopped", "diverged", "failed"]
@@ -31,6 +35,7 @@ class Trial:
         scores: (epochs, perplexity on validation cells) as they came, epochs rising.
         tokens: that it was trained on so far.
         donor: the trial whose checkpoint it goes on from, where there is one.
+        since: epochs of that checkpoint; what it scored is the donor's.
     """
 
     number: int
@@ -40,6 +45,7 @@ class Trial:
     tokens: int = 0
     error: str = ""
     donor: int | None = None
+    since: float = 0.0
 
     @property
     def name(self) -> str:
@@ -52,17 +58,21 @@ class Trial:
 
     @property
     def epochs(self) -> float:
-        return self.scores[-1][0] if self.scores else 0.0
+        return self.scores[-1][0] if self.scores else self.since
 
 
 class Study:
     """The trials of the search in `folder`, those of an earlier process included.
 
-    Trials that were running when that process ended run again, and so do finished ones whose
-    folder is gone; those that failed get another chance.
+    Trials that were running when that process ended run again, and so do, from the start, those
+    whose folder is gone; those that failed get another chance.
 
     Args:
         settings: what the search depends on, flat.
+
+    Attributes:
+        again: numbers of the trials that are to run again.
+        seconds: that the search took so far, in all processes.
 
     Raises:
         ConfigError: the folder holds a search of other settings.
@@ -73,15 +83,24 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         self.trials: dict[int, Trial] = {}
         self.again: list[int] = []
+        self.seconds = 0.0
         found = self._load()
         if found is None:
             found = self._from_folders()
-        for trial in sorted(found, key=lambda trial: trial.number):
-            self.trials[trial.number] = trial
-            if trial.state in ("running", "failed") or not self.home(trial.number).is_dir():
-                trial.state, trial.error = "running", ""
-                self.again.append(trial.number)
+        self.trials = {trial.number: trial for trial in sorted(found, key=lambda one: one.number)}
+        for number, trial in self.trials.items():
+            if not self.home(number).is_dir():
+                trial.scores, trial.tokens, trial.state = [], 0, "running"
+        self.reopen("running", "failed")
         self.save()
+
+    def reopen(self, *states: State) -> None:
+        """Trials in these states are to run again."""
+        for number, trial in self.trials.items():
+            if trial.state in states and number not in self.again:
+                trial.state, trial.error = "running", ""
+                self.again.append(number)
+        self.again.sort()
 
     def home(self, number: int) -> Path:
         """The folder of a trial's run."""
@@ -90,25 +109,48 @@ class Study:
     def add(self, trial: Trial) -> None:
         """Takes up a new proposal and puts it into the trial's folder, too."""
         self.trials[trial.number] = trial
-        home = self.home(trial.number)
-        home.mkdir(parents=True, exist_ok=True)
-        _write(home / PROPOSAL, {"values": trial.values, "donor": trial.donor})
+        self._note(trial)
         self.save()
 
-    def record(self, number: int, epochs: float, perplexity: float, tokens: int) -> None:
-        """Adds a score; one of the same epochs, from before a crash, is replaced."""
+    def record(
+        self,
+        number: int,
+        epochs: float,
+        perplexity: float,
+        tokens: int,
+        verdict: State = "running",
+        error: str = "",
+    ) -> None:
+        """Adds a score together with what was decided on it, so that neither is ever alone.
+
+        A score of the same epochs, from before a crash, is replaced.
+        """
         trial = self.trials[number]
         trial.scores = [score for score in trial.scores if score[0] < epochs]
         trial.scores.append((epochs, perplexity))
         trial.tokens = tokens
-        self.save()
+        if not self._ended(trial, verdict, error):
+            self.save()
 
     def close(self, number: int, state: State, error: str = "") -> None:
         """Says how a running trial ended; what is known of one that ended already stays."""
-        trial = self.trials[number]
-        if trial.state == "running":
-            trial.state, trial.error = state, error
-            self.save()
+        self._ended(self.trials[number], state, error)
+
+    def _ended(self, trial: Trial, state: State, error: str) -> bool:
+        if trial.state != "running" or state == "running":
+            return False
+        trial.state, trial.error = state, error
+        self.save()
+        self._note(trial)
+        return True
+
+    def _note(self, trial: Trial) -> None:
+        home = self.home(trial.number)
+        home.mkdir(parents=True, exist_ok=True)
+        _write(home / PROPOSAL, {
+            "values": trial.values, "donor": trial.donor, "since": trial.since,
+            "state": trial.state, "error": trial.error, "settings": _digest(self.settings),
+        })  # fmt: skip
 
     @property
     def tokens(self) -> int:
@@ -117,22 +159,25 @@ class Study:
 
     @property
     def next_number(self) -> int:
-        return max(self.trials, default=-1) + 1
+        """The first that no trial has: a proposal that was lost is made again."""
+        return next(number for number in count() if number not in self.trials)
 
     def save(self) -> None:
         trials = [asdict(trial) for trial in self.trials.values()]
-        _write(self.folder / STATE, {"version": 1, "settings": self.settings, "trials": trials})
+        _write(self.folder / STATE, {"version": 1, "settings": self.settings,
+                                     "seconds": self.seconds, "trials": trials})  # fmt: skip
 
     def _load(self) -> list[Trial] | None:
         path = self.folder / STATE
         try:
             body = json.loads(path.read_text("utf-8"))
             found = [_trial(entry) for entry in body["trials"]]
-            was = body["settings"]
+            was, self.seconds = body["settings"], float(body.get("seconds", 0.0))
         except (OSError, ValueError, KeyError, TypeError):
             return None
         for key in sorted({*was, *self.settings}):
-            if was.get(key) != self.settings.get(key):
+            # As text, since the order of a space's keys decides what is drawn.
+            if json.dumps(was.get(key)) != json.dumps(self.settings.get(key)):
                 raise ConfigError(
                     f"search {self.folder.name!r} was made with {key}={was.get(key)!r}, now it is "
                     f"{self.settings.get(key)!r}; choose another run.name, or delete the folder"
@@ -140,15 +185,28 @@ class Study:
         return found
 
     def _from_folders(self) -> list[Trial]:
-        """Every trial as running: its own journal and checkpoints say where it goes on."""
+        """Every trial as its folder has it: its own journal says what it scored."""
         found = []
         for path in self.folder.glob(f"{TRIALS}/*/{PROPOSAL}"):
             try:
                 body = json.loads(path.read_text("utf-8"))
-                found.append(Trial(int(path.parent.name), body["values"], donor=body["donor"]))
+                trial = Trial(
+                    int(path.parent.name), body["values"], body.get("state", "running"),
+                    heard.scores(path.parent), heard.tokens(path.parent), body.get("error", ""),
+                    body["donor"], body.get("since", 0.0),
+                )  # fmt: skip
             except (OSError, ValueError, KeyError, TypeError):
                 continue
+            self._refuse_other(body.get("settings"), path)
+            found.append(trial)
         return found
+
+    def _refuse_other(self, digest: str | None, path: Path) -> None:
+        if digest not in (None, _digest(self.settings)):
+            raise ConfigError(
+                f"search {self.folder.name!r} was made with other settings (digest {digest} in "
+                f"{path}); choose another run.name, or delete the folder"
+            )
 
 
 def read(folder: Path) -> list[Trial]:
@@ -176,12 +234,9 @@ def _trial(entry: Mapping[str, Any]) -> Trial:
     return Trial(**{**entry, "scores": [(epochs, perplexity) for epochs, perplexity in scores]})
 
 
+def _digest(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
+
+
 def _write(path: Path, body: Any) -> None:
-    """Whole or not at all, also when the machine stops."""
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w", encoding="utf-8") as stream:
-        json.dump(body, stream, indent=1)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(draft, path)
+    write_whole(path, json.dumps(body, indent=1) + "\n")

@@ -38,6 +38,7 @@ class Row:
     seconds: float
     status: str
     checkpoint: str
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,15 @@ class TuneResult:
         if not self.rows or math.isnan(self.rows[0].perplexity):
             raise TuneError(f"{self.folder}: no trial reached a perplexity; see ray.log")
         return self.rows[0]
+
+    @property
+    def failures(self) -> str:
+        """A line on the trials that failed, empty where none did."""
+        errors = [row.error for row in self.rows if row.status == "failed"]
+        if not errors:
+            return ""
+        trials, them = ("1 trial", "it") if len(errors) == 1 else (f"{len(errors)} trials", "them")
+        return f"{trials} failed: {errors[0].rstrip('.')}; the same command tries {them} again"
 
 
 def count(config: Config) -> int:
@@ -86,6 +96,12 @@ def row(study: Study, trial: Trial) -> Row:
     home = study.home(trial.number)
     steps = [e for e in journal.read(home / journal.JOURNAL) if e["event"] == "step"]
     found = checkpoints.best(home / CHECKPOINTS)
+    if (
+        found is not None
+        and trial.donor is not None
+        and found.metrics.get("epoch", 0) <= trial.since
+    ):
+        found = checkpoints.latest(home / CHECKPOINTS)  # the best one is the donor's
     return Row(
         trial=trial.name,
         values=dict(trial.values),
@@ -96,6 +112,7 @@ def row(study: Study, trial: Trial) -> Row:
         seconds=round(sum(step["seconds"] for step in steps), 2),
         status=trial.state,
         checkpoint=str(found.path) if found else "",
+        error=trial.error,
     )
 
 
@@ -115,7 +132,7 @@ def write(result: TuneResult) -> None:
         writer = csv.DictWriter(stream, heads)
         writer.writeheader()
         writer.writerows(lines)
-    body = [heads, ["---"] * len(heads), *([str(v) for v in line.values()] for line in lines)]
+    body = [heads, ["---"] * len(heads), *(map(_cell, line.values()) for line in lines)]
     text = "\n".join("| " + " | ".join(cells) + " |" for cells in body)
     (result.folder / MARKDOWN).write_text(text + "\n", "utf-8")
     plain = [{k: None if v != v else v for k, v in line.items()} for line in lines]
@@ -128,8 +145,12 @@ def flat(row: Row) -> dict[str, Any]:
     return {
         "trial": row.trial, **values, "perplexity": round(row.perplexity, 4),
         "done": row.epochs, "steps": row.steps, "tokens": row.tokens, "seconds": row.seconds,
-        "status": row.status, "checkpoint": row.checkpoint,
+        "status": row.status, "checkpoint": row.checkpoint, "error": row.error,
     }  # fmt: skip
+
+
+def _cell(value: Any) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")
 
 
 def _short(value: Any) -> Any:

@@ -6,10 +6,10 @@ never ends because of it.
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,7 +130,7 @@ def telling(config: Config, folder: Path, listen: Listener) -> Iterator[Listener
     trackers: dict[str, Tracker] = {}
     for name in map(str, config.tune.report_to):
         make, module, extra = KINDS[name]
-        if not _is_installed(module):
+        if find_spec(module) is None:
             raise ConfigError(
                 f"tune.report_to: {name} is not installed; pip install 'calcgen-ray[{extra}]', or "
                 "leave it out"
@@ -161,14 +161,6 @@ def _left_out(trackers: dict[str, Tracker], name: str, listen: Listener) -> Iter
         trackers.pop(name, None)
         line = (str(error).splitlines() or [""])[0][:200]
         listen({"event": "note", "text": f"{name} failed and is left out: {line}"})
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        importlib.import_module(module)
-    except ImportError:
-        return False
-    return True
 
 
 def _database(folder: Path) -> str:

@@ -14,8 +14,20 @@ def run_trial(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
     """Trains with the proposal's `values` of dotted keys in its own `folder`.
 
     The folder is named by the trial's number alone, so that a trial that was interrupted goes on
-    from its own checkpoint; one with a `donor` begins with the newest of that folder's.
+    from its own checkpoint; one with a `donor` begins with the newest of that folder's. An error
+    of ours is reported and not raised: Tune tries again what was lost, and this would fail again.
     """
+    from ray import tune
+
+    from calcgen_ray.errors import CalcgenError
+
+    try:
+        _train(proposal, payload)
+    except CalcgenError as error:
+        tune.report({"error": str(error)})
+
+
+def _train(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
     from ray.tune.integration.ray_train import TuneReportCallback
 
     from calcgen_ray import settings

@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 
 from calcgen_ray import settings
-from calcgen_ray.errors import DataError, ResourceError, TuneError
+from calcgen_ray.errors import ConfigError, DataError, ResourceError, TuneError
 from calcgen_ray.model.checkpoint import verify
 from calcgen_ray.report.search import CURVES, HEAT, PARALLEL, SPENT, plot_search
+from calcgen_ray.train import journal
+from calcgen_ray.train.run import locked
 from calcgen_ray.tune import table
 from calcgen_ray.tune.driver import concurrency, tune
 from calcgen_ray.tune.study import read
+from calcgen_ray.tune.trial import run_trial
 
 pytestmark = pytest.mark.ray
 
@@ -185,6 +188,135 @@ def test_two_hundred_trials_keep_the_driver_small(search, corpus, tmp_path, ray_
     assert late < early * 1.05
 
 
+def told_trial(proposal, payload):
+    """Trains as a trial does; says which process it is."""
+    folder = Path(proposal["folder"])
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "pids").open("a") as stream:
+        stream.write(f"{os.getpid()}\n")
+    run_trial(proposal, payload)
+
+
+def test_lost_processes_of_a_trial_cost_nothing(search, corpus, tmp_path, ray_cluster):
+    """Of two equal trials one loses its Train worker, one its own process: equal results."""
+    wanted = settings.replace(
+        search,
+        {"tune.searcher": "grid", "tune.space": {"optim.lr": {"choice": [1e-2] * 2}},
+         "train.epochs": 3},
+    )  # fmt: skip
+    killed = {}
+
+    def hear(event):
+        home, number = tmp_path / "search/trials" / event["trial"], int(event["trial"])
+        if event["event"] != "result" or number in killed:
+            return
+        starts = [e for e in journal.read(home / journal.JOURNAL) if e["event"] == "start"]
+        killed[number] = starts[-1]["pid"] if number == 0 else int((home / "pids").read_text())
+        os.kill(killed[number], signal.SIGKILL)
+
+    found = tune(wanted, corpus, tmp_path / "search", hear, trial=told_trial)
+    assert set(killed) == {0, 1}
+    assert {row.status for row in found.rows} == {"finished"} and not found.failures
+    one, other = (trial.scores for trial in read(tmp_path / "search"))
+    assert [epochs for epochs, _ in one] == [1.0, 2.0, 3.0] and one == other
+    assert len((tmp_path / "search/trials/0001/pids").read_text().split()) == 2
+
+
+def odd_trial(proposal, payload):
+    """By its learning rate: dies, breaks down, or does well."""
+    from ray import tune as ray_tune
+
+    lr = proposal["values"]["optim.lr"]
+    if lr == 1e-5 and not (Path(proposal["folder"]) / "spared").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    for epoch in (1, 2):
+        score = math.nan if lr == 1e-3 and epoch == 2 else 1 + lr
+        ray_tune.report({"perplexity": score, "epoch": float(epoch), "step": epoch, "tokens": 9})
+
+
+def test_failures_keep_their_reason_and_nan_is_never_best(search, corpus, tmp_path, ray_cluster):
+    wanted = settings.replace(
+        search,
+        {"tune.searcher": "grid", "tune.space": {"optim.lr": {"choice": [1e-5, 1e-3, 1e-2]}},
+         "train.epochs": 2, "workers.max_failures": 0},
+    )  # fmt: skip
+    folder = tmp_path / "search"
+    found = tune(wanted, corpus, folder, lambda event: None, trial=odd_trial)
+    assert [(row.trial, row.status) for row in found.rows] == [
+        ("0002", "finished"), ("0001", "diverged"), ("0000", "failed"),
+    ]  # fmt: skip
+    assert "died" in found.rows[2].error and "nan at epoch 2" in found.rows[1].error
+    assert found.failures.startswith("1 trial failed: The actor died unexpectedly")
+    with (folder / table.TABLE).open() as stream:
+        assert next(csv.DictReader(stream))["error"] == ""
+    (folder / "trials/0000/spared").touch()
+    again = tune(wanted, corpus, folder, lambda event: None, trial=odd_trial)
+    assert again.best.trial == "0000" and not again.failures
+
+
+def test_an_error_of_ours_is_told_and_not_tried_again(search, corpus, tmp_path, ray_cluster):
+    """The tiny model reads 256 tokens at most."""
+    wanted = settings.replace(
+        search,
+        {"tune.searcher": "grid", "tune.space": {"train.block_size": {"choice": [512, 128]}},
+         "train.epochs": 1, "workers.max_failures": 0},
+    )  # fmt: skip
+    found = tune(wanted, corpus, tmp_path / "search", lambda event: None, trial=told_trial)
+    assert [row.trial for row in found.rows] == ["0001", "0000"]
+    assert found.rows[1].error.startswith("train.block_size: got 512; ")
+    assert len((tmp_path / "search/trials/0000/pids").read_text().split()) == 1
+
+
+def test_a_second_search_of_the_same_name_is_refused(search, corpus, tmp_path):
+    with locked(tmp_path), pytest.raises(ConfigError, match="under way in another process"):
+        tune(search, corpus, tmp_path, lambda event: None)
+
+
+CELL = "from sympy import symbols, diff\n\nx = symbols('x')\nresult = diff({}*x**{}, x)\n"
+
+
+def test_ctrl_c_ends_with_130_and_concludes_nothing(tiny_model, tmp_path):
+    """By the command, as from a terminal: all of its processes get the signal."""
+    (tmp_path / "notes").mkdir()
+    for n in range(40):
+        (tmp_path / f"notes/c{n:02}.py").write_text(CELL.format(n % 9 + 1, n // 9 + 2))
+    (tmp_path / "search.yaml").write_text(SEARCH.format(model=tiny_model))
+    folder, env = tmp_path / "runs" / "cut", {**os.environ, "HF_HUB_OFFLINE": "1"}
+    env.pop("RAY_ADDRESS", None)
+    command = [sys.executable, "-m", "calcgen_ray", "tune", "search.yaml"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        text=True, cwd=tmp_path, env=env, start_new_session=True,
+    )  # fmt: skip
+    for line in process.stdout:
+        if "perplexity" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said[-2000:]
+    assert not (folder / table.BEST).exists() and not (folder / table.TABLE).exists()
+    assert "running" in {trial.state for trial in read(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert done.returncode == 0 and "going on from epoch" in done.stdout
+    assert (folder / table.BEST).is_file()
+    assert {trial.state for trial in read(folder)} == {"finished"}
+
+
+SEARCH = """
+base: embedded
+model: {model}
+run: {{name: cut}}
+corpus:
+  {{docstrings: [], folders: [notes], synthetic: {{count: 0}}, drills: 0, run_cells: false,
+   dedupe: false, valid_fraction: 0.2}}
+train: {{block_size: 128, batch_size: 4, micro_batch_size: 2, precision: fp32}}
+workers: {{count: 1}}
+tune:
+  {{trials: 2, scheduler: none,
+   space: {{optim.lr: {{choice: [1e-3]}}, train.epochs: {{choice: [8]}}}}}}
+"""
+
+
 def test_without_a_perplexity_there_is_no_best():
     rows = [
         table.Row("a", {}, math.nan, 1, 1, 1, 1.0, "failed", ""),
@@ -194,13 +326,18 @@ def test_without_a_perplexity_there_is_no_best():
 
 
 def test_concurrency_by_hand(search):
-    has = {"CPU": 4.0, "GPU": 0.0}
+    has = [{"CPU": 4.0, "GPU": 0.0}]
     assert concurrency(search, has) == 3  # of 3 trials
     assert concurrency(settings.replace(search, {"workers.count": 2}), has) == 2
     with pytest.raises(ResourceError, match="2 fit"):
         concurrency(settings.replace(search, {"workers.count": 2, "tune.concurrent": 3}), has)
     with pytest.raises(ResourceError, match=r"lower workers.count"):
         concurrency(settings.replace(search, {"workers.count": 5}), has)
+    nodes = [{"CPU": 2.0, "GPU": 0.0}, {"CPU": 2.0, "GPU": 0.0}]
+    assert concurrency(settings.replace(search, {"workers.count": 3}), nodes) == 1
+    assert concurrency(settings.replace(search, {"workers.cpus": 1.5}), nodes) == 2
+    with pytest.raises(ResourceError, match="its largest node 2: 0 fit"):
+        concurrency(settings.replace(search, {"workers.cpus": 4.0}), nodes)
 
 
 def test_a_search_without_validation_is_refused(search, tmp_path):

@@ -70,10 +70,9 @@ BAD = {
     "tune.space={optim.lr: {choice: []}}": "needs a list",
     "tune.space={optim.lx: {choice: [1]}}": "unknown key 'optim.lx'",
     "tune.space={optim: {choice: [1]}}": "is a section",
-    "tune.mode=max": "unknown key 'tune.mode'",
     "no-equals": "write key.sub=value",
     "train={a: [}": "not valid YAML",
-    "corpus.synthetic.easy_operators=[3, 2]": "3 is more than 2",
+    "corpus.synthetic.easy_operators=[3, 2]": "corpus.synthetic.easy_operators: 3 is more than 2",
 }
 
 

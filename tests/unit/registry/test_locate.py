@@ -48,6 +48,16 @@ def test_a_search_trial_may_win(storage):
     assert find_checkpoint(str(storage / "demo" / "tune" / "trials" / "a"), storage) != best
 
 
+def test_a_trial_that_diverged_never_wins(storage):
+    """As in the search's own table: what it scored before it broke down counts for nothing."""
+    trials = storage / "asha" / "trials"
+    write(trials / "0000", 1, 1.0)
+    best = write(trials / "0001", 1, 3.0)
+    (trials / "0000" / "trial.json").write_text('{"state": "diverged"}')
+    (trials / "0001" / "trial.json").write_text('{"state": "finished"}')
+    assert find_checkpoint("asha", storage) == best
+
+
 def test_damaged_best_gives_way(storage):
     good = write(storage / "demo", 1, 9.0)
     (write(storage / "demo", 2, 3.0) / "config.json").write_text("{} ")

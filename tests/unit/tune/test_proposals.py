@@ -59,10 +59,17 @@ def test_tpe_comes_nearer_than_chance():
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"searcher": "grid"}, "'optim.lr' must be choice"),
-        ({"scheduler": "pbt"}, "'train.epochs' cannot change while a model trains"),
+        ({"searcher": "grid"}, "space.optim.lr: must be choice"),
+        ({"scheduler": "pbt"}, "space.train.epochs: cannot change while a model trains"),
         ({"scheduler": "pbt", "trials": 6, "population": 4}, "no multiple of population 4"),
         ({"scheduler": "pbt", "searcher": "optuna"}, "optuna does not go with scheduler pbt"),
+        (
+            {
+                "searcher": "grid",
+                "space": {f"optim.{n}": {"choice": (0.1,) * 1000} for n in "abcd"},
+            },
+            "a grid of 1,000,000,000,000 points; at most 10,000",
+        ),
         ({"max_tokens": 0}, "greater than or equal to 1"),
         ({"report_to": ("aim",)}, "tensorboard"),
     ],

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calcgen_ray.errors import ConfigError
+from calcgen_ray.train import journal
 from calcgen_ray.tune.study import PROPOSAL, STATE, Study, Trial, ranked, read
 
 SETTINGS = {"optim.lr": 0.1, "tune.space": {"optim.lr": {"choice": [1, 2]}}}
@@ -26,6 +27,15 @@ def filled(folder):
     study.record(2, 1.0, 4.5, 100)
     study.close(3, "failed", "lost")
     return study
+
+
+def scored(folder, number, epoch, perplexity):
+    """What the loop leaves in a trial's journal."""
+    for entry in (
+        {"event": "step", "step": epoch, "tokens": 100},
+        {"event": "eval", "step": epoch, "epoch": float(epoch), "perplexity": perplexity},
+    ):
+        journal.append(folder / "trials" / f"{number:04d}" / journal.JOURNAL, entry)
 
 
 def test_what_was_over_stays_and_the_rest_runs_again(tmp_path):
@@ -50,6 +60,7 @@ def test_a_finished_trial_without_its_folder_runs_again(tmp_path):
     shutil.rmtree(tmp_path / "trials" / "0001")
     study = Study(tmp_path, SETTINGS)
     assert study.again == [1, 2, 3] and study.trials[1].values == {"optim.lr": 2}
+    assert study.trials[1].scores == [] and study.trials[1].tokens == 0
 
 
 @pytest.mark.parametrize("size", [0, 1, 40, -20, None])
@@ -60,23 +71,44 @@ def test_a_cut_or_missing_state_is_made_from_the_folders(tmp_path, size):
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:size])
+    for number, scores in ((0, [5.0]), (1, [4.0, 3.0]), (2, [4.5])):
+        for epoch, perplexity in enumerate(scores, 1):
+            scored(tmp_path, number, epoch, perplexity)
     study = Study(tmp_path, SETTINGS)
-    assert study.again == [0, 1, 2, 3]
+    assert study.again == [2, 3]
     assert [study.trials[n].values["optim.lr"] for n in range(4)] == [1, 2, 3, 4]
+    assert [study.trials[n].state for n in range(4)] == ["pruned", "finished", "running", "running"]
+    assert [t.scores for t in study.trials.values()] == [
+        [(1.0, 5.0)], [(1.0, 4.0), (2.0, 3.0)], [(1.0, 4.5)], [],
+    ]  # fmt: skip
+    assert [t.tokens for t in study.trials.values()] == [100, 200, 100, 0]
     assert json.loads(path.read_text())["trials"]
+    path.unlink()
+    with pytest.raises(ConfigError, match="other settings"):
+        Study(tmp_path, SETTINGS | {"optim.lr": 0.2})
 
 
 def test_a_broken_proposal_is_passed_over(tmp_path):
     filled(tmp_path)
     (tmp_path / STATE).unlink()
     (tmp_path / "trials" / "0002" / PROPOSAL).write_text("{")
-    assert Study(tmp_path, SETTINGS).again == [0, 1, 3]
+    study = Study(tmp_path, SETTINGS)
+    assert set(study.trials) == {0, 1, 3} and study.next_number == 2
 
 
 def test_other_settings_are_another_search(tmp_path):
     filled(tmp_path)
     with pytest.raises(ConfigError, match=r"made with optim.lr=0.1, now it is 0.2; choose another"):
         Study(tmp_path, SETTINGS | {"optim.lr": 0.2})
+
+
+def test_another_order_of_the_keys_is_another_search(tmp_path):
+    """Values are drawn in that order."""
+    space = {"a": {"choice": [1, 2]}, "b": {"choice": [1, 2]}}
+    Study(tmp_path, {"tune.space": space})
+    Study(tmp_path, {"tune.space": dict(space)})
+    with pytest.raises(ConfigError, match=r"made with tune.space=\{'a'.*now it is \{'b'"):
+        Study(tmp_path, {"tune.space": dict(reversed(space.items()))})
 
 
 @given(

@@ -67,6 +67,25 @@ def test_one_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
     assert heard[0]["text"] == "wandb failed and is left out: read-only"
 
 
+def test_a_package_that_breaks_when_it_is_imported_is_left_out(tmp_path, monkeypatch):
+    """Any of its errors, as of another library's version; only one that is missing is refused."""
+    package = tmp_path / "broken_tracker.py"
+    package.write_text("raise AttributeError('np.float_ was removed')")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def make(config, folder):
+        import broken_tracker
+
+        return broken_tracker
+
+    monkeypatch.setitem(trackers.KINDS, "mlflow", (make, "broken_tracker", "mlflow"))
+    heard = []
+    with telling(plan("mlflow"), tmp_path, heard.append) as told:
+        told(EVENT)
+    assert heard[0]["text"] == "mlflow failed and is left out: np.float_ was removed"
+    assert heard[1:] == [EVENT]
+
+
 def test_a_missing_package_names_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(trackers.KINDS, "wandb", (Notes, "no_such_module", "wandb"))
     with (
