@@ -247,8 +247,9 @@ class TuneConfig(Section):
     concurrent: Annotated[Int, Field(ge=0)] = 0
     """Trials at once; 0 means as many as fit."""
     scheduler: Literal["asha", "median", "pbt", "none"] = "asha"
-    """What ends a trial early: asha and median compare trials at equal epochs; pbt lets the worst
-    go on from the best one's checkpoint with other values."""
+    """asha and median end trials that are behind at equal epochs; pbt lets the worst go on from the
+    best one's checkpoint with other values. Where the space has a choice of train.epochs, asha
+    trains all proposals with the fewest, and the best of them anew with more."""
     searcher: Literal["random", "optuna", "grid"] = "random"
     """Where values come from: drawn, proposed by Optuna's TPE, or every combination of choices."""
     grace_epochs: Positive = 1

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from calcgen_ray.config import Config
-from calcgen_ray.tune import population, proposals, pruning
+from calcgen_ray.tune import halving, population, proposals, pruning
 from calcgen_ray.tune import scores as heard
 from calcgen_ray.tune.study import State, Study, Trial
 
@@ -31,7 +31,7 @@ class Conductor:
     ) -> None:
         self.config, self.tune, self.study = config, config.tune, study
         self.listen, self.clock, self.begin = listen, clock, clock() - study.seconds
-        self.total = proposals.count(config.tune)
+        self.total = halving.count(config.tune)
         self._limited = False
         if not self._at_limit():
             study.reopen("stopped")  # by a limit that was lower
@@ -85,6 +85,9 @@ class Conductor:
                 return None
             since = 0.0 if member.donor is None else trials[member.donor].epochs
             return Trial(number, member.values, donor=member.donor, since=since)
+        if halving.applies(tune):
+            values = halving.climb(tune, seed, number, trials)
+            return None if values is None else Trial(number, values)
         told = [trials[n] for n in sorted(trials) if math.isfinite(trials[n].perplexity)]
         return Trial(number, proposals.propose(tune, seed, number, told))
 
@@ -130,6 +133,8 @@ class Conductor:
             return "running", ""
         if self._at_limit():
             return "stopped", ""
+        if halving.applies(self.tune):  # rungs are whole trainings
+            return "running", ""
         scores = self._scores()
         scores[trial.number] = [*trial.scores, (epochs, perplexity)]
         return ("running" if pruning.keep(self.tune, scores, trial.number) else "pruned"), ""

@@ -15,15 +15,26 @@ from dataclasses import replace
 from typing import Any
 
 from calcgen_ray.config import TuneConfig
-from calcgen_ray.tune.proposals import propose
+from calcgen_ray.tune import proposals
 from calcgen_ray.tune.study import Trial
 
 EPOCHS = "train.epochs"
 
 
+def applies(tune: TuneConfig) -> bool:
+    """Whether the rungs of asha are trainings of different lengths."""
+    law = tune.space.get(EPOCHS, {})
+    return tune.scheduler == "asha" and tune.searcher != "grid" and "choice" in law
+
+
+def count(tune: TuneConfig) -> int:
+    """How many trials the search is to have."""
+    return sum(sizes(tune)) if applies(tune) else proposals.count(tune)
+
+
 def lengths(tune: TuneConfig) -> list[int]:
     """The epochs of each rung, fewest first."""
-    return sorted(tune.space[EPOCHS]["choice"])
+    return sorted(set(tune.space[EPOCHS]["choice"]))
 
 
 def sizes(tune: TuneConfig) -> list[int]:
@@ -56,7 +67,7 @@ def _first(tune: TuneConfig, seed: int, number: int, trials: Mapping[int, Trial]
         for k in range(number)
         if k in trials and math.isfinite(trials[k].perplexity)
     ]
-    values = propose(tune.model_copy(update={"space": space}), seed, number, told)
+    values = proposals.propose(tune.model_copy(update={"space": space}), seed, number, told)
     return {**values, EPOCHS: lengths(tune)[0]}
 
 

@@ -17,7 +17,8 @@ from calcgen_ray.space import Distribution
 from calcgen_ray.tune.study import Trial
 
 STARTS = 4
-"""Random proposals before TPE has something to go by."""
+"""Proposals before TPE has something to go by."""
+GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def count(tune: TuneConfig) -> int:
@@ -35,7 +36,9 @@ def propose(tune: TuneConfig, seed: int, number: int, told: Sequence[Trial]) -> 
     """
     if tune.searcher == "grid":
         return grid(tune.space)[number]
-    if tune.searcher == "random" or number < STARTS:
+    if tune.searcher == "optuna" and number < STARTS:
+        return {key: _start(law, seed, key, number) for key, law in tune.space.items()}
+    if tune.searcher == "random":
         rng = Random(f"{seed}/{number}")
         return {key: draw(law, rng) for key, law in tune.space.items()}
     return _tpe(tune.space, seed, number, told)
@@ -52,12 +55,25 @@ def draw(law: Distribution, rng: Random) -> Any:
     (name, values), = law.items()  # fmt: skip
     if name == "choice":
         return rng.choice(values)
-    low, high = values
     if name == "int_uniform":
-        return rng.randint(low, high)
+        return rng.randint(*values)
+    return _between(law, rng.random())
+
+
+def _start(law: Distribution, seed: int, key: str, number: int) -> Any:
+    """Draws that do not fall together: of an interval, steps of the golden section from a random
+    place, the additive recurrence whose points lie most evenly (Weyl)."""
+    if not law.keys() & {"uniform", "log_uniform"}:
+        return draw(law, Random(f"{seed}/{number}/{key}"))
+    return _between(law, (Random(f"{seed}/{key}").random() + number * GOLDEN) % 1)
+
+
+def _between(law: Distribution, share: float) -> float:
+    """The value at that share of an interval."""
+    (name, (low, high)), = law.items()  # fmt: skip
     if name == "uniform":
-        return rng.uniform(low, high)
-    return math.exp(rng.uniform(math.log(low), math.log(high)))
+        return float(low + (high - low) * share)
+    return math.exp(math.log(low) + (math.log(high) - math.log(low)) * share)
 
 
 def _tpe(

@@ -15,7 +15,7 @@ from calcgen_ray.errors import TuneError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal, run
 from calcgen_ray.train.loop import CHECKPOINTS
-from calcgen_ray.tune import proposals
+from calcgen_ray.tune import halving
 from calcgen_ray.tune.study import Study, Trial
 
 TABLE, MARKDOWN, JSON = "results.csv", "results.md", "results.json"
@@ -69,7 +69,7 @@ class TuneResult:
 
 def count(config: Config) -> int:
     """How many trials the search is to have."""
-    return proposals.count(config.tune)
+    return halving.count(config.tune)
 
 
 def dependencies(config: Config) -> dict[str, Any]:
