@@ -12,9 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from calcgen_ray import settings
-from calcgen_ray.cli import cluster_verbs, views
+from calcgen_ray.cli import bench_verbs, cluster_verbs, views
+from calcgen_ray.cli.arguments import ConfigArg, DryRun, Json, Model, Overrides, Source, load
 from calcgen_ray.cli.screen import Screen
-from calcgen_ray.config import Config
 from calcgen_ray.errors import CalcgenError, ConfigError
 
 app = typer.Typer(
@@ -26,30 +26,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 corpus_app = typer.Typer(help="Build and look at a corpus.", no_args_is_help=True)
-bench_app = typer.Typer(help="Measure ratios on this machine.", no_args_is_help=True)
 app.add_typer(corpus_app, name="corpus")
-app.add_typer(bench_app, name="bench")
+app.add_typer(bench_verbs.app, name="bench")
 app.add_typer(cluster_verbs.app)
 screen = Screen()
-
-ConfigArg = Annotated[str, typer.Argument(help="A preset (`calcgen ls`) or a YAML file.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="key.sub=value ...")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan, do nothing.")]
-Json = Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")]
-Source = Annotated[str, typer.Option("--from", help="A run, a folder, or an endpoint's URL.")]
-Model = Annotated[str | None, typer.Option("--model", help="A folder, a hub id, or `embedded`.")]
-
-
-def load(
-    source: str, overrides: list[str] | None, model: str | None = None, default: str = "embedded"
-) -> Config:
-    """The configuration; `calcgen train optim.lr=1e-3` means the default preset."""
-    values = list(overrides or [])
-    if "=" in source and not Path(source).exists():
-        source, values = default, [source, *values]
-    if model is not None:
-        values.append(f"model={model}")
-    return settings.load(source, values)
 
 
 @app.command()
@@ -242,64 +222,6 @@ def sample(
                     temperature=temperature, top_p=top_p, n=n, seed=seed)  # fmt: skip
 
 
-@bench_app.command("train")
-def bench_train(
-    config: ConfigArg = "embedded", overrides: Overrides = None, json: Json = False
-) -> None:
-    """Useful tokens a second: packed rows over padded ones."""
-    from calcgen_ray.cli import benches
-
-    benches.train(screen, load(config, overrides), json=json)
-
-
-@bench_app.command("judge")
-def bench_judge(
-    config: ConfigArg = "embedded", overrides: Overrides = None, json: Json = False
-) -> None:
-    """Verdicts a second, and what one costs beside the code's own time."""
-    from calcgen_ray.cli import benches
-
-    benches.judge(screen, load(config, overrides), json=json)
-
-
-@bench_app.command("tune")
-def bench_tune(
-    search: ConfigArg = "tune_configs/asha.yaml",
-    grid: Annotated[
-        str, typer.Argument(help="The grid to compare with.")
-    ] = "tune_configs/grid.yaml",
-    overrides: Overrides = None,
-    json: Json = False,
-) -> None:
-    """A search's best perplexity and tokens over the full grid's."""
-    from calcgen_ray.cli import benches
-
-    benches.tune(screen, load(search, overrides), load(grid, overrides), json=json)
-
-
-@bench_app.command("trial")
-def bench_trial(
-    config: ConfigArg = "tune_configs/smoke.yaml", overrides: Overrides = None, json: Json = False
-) -> None:
-    """Seconds to a search's first step, and what a trial takes beyond its training."""
-    from calcgen_ray.cli import benches
-
-    benches.trial(screen, load(config, overrides), json=json)
-
-
-@bench_app.command("serve")
-def bench_serve(
-    target: Annotated[str, typer.Argument(help="A run, a folder, or `embedded`.")] = "embedded",
-    storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
-    port: Annotated[int, typer.Option(help="Of the endpoint that is measured.")] = 8100,
-    json: Json = False,
-) -> None:
-    """The endpoint's tokens a second and latency over the engine's, and over transformers'."""
-    from calcgen_ray.cli import benches
-
-    benches.serve(screen, target, Path(storage), port, json=json)
-
-
 @app.command("ls")
 def list_presets() -> None:
     """List the presets that ship with the package."""
@@ -319,16 +241,22 @@ def doctor(json: Json = False) -> None:
     views.show_doctor(screen, json=json)
 
 
+INTERRUPTED = "interrupted; the same command goes on from the last checkpoint"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     try:
         code: Any = app(arguments, standalone_mode=False)
+        verb = (sys.argv[1:] if arguments is None else arguments)[:1]
+        if code == 130 and verb not in (["submit"], ["logs"]):  # they say themselves what goes on
+            screen.fail(INTERRUPTED)
         return int(code or 0)
     except CalcgenError as error:
         screen.fail(str(error))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        screen.fail("interrupted; the same command goes on from the last checkpoint")
+        screen.fail(INTERRUPTED)
         return 130
     except BrokenPipeError:
         return 0

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from calcgen_ray.cli.arguments import Json
 from calcgen_ray.cli.screen import Screen
 
 app = typer.Typer()
@@ -16,7 +17,6 @@ Address = Annotated[
     typer.Option(help="The head's dashboard, http://HEAD:8265; else RAY_API_SERVER_ADDRESS."),
 ]
 Job = Annotated[str, typer.Argument(help="A job's id, as `calcgen jobs` lists it.")]
-Json = Annotated[bool, typer.Option("--json", help="End with one JSON object on one line.")]
 
 
 @app.command()

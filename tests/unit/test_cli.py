@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -80,3 +81,14 @@ def test_prompts_one_a_line(tmp_path, tiny_model):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("# Differentiate x**2.\n") == done.stdout.count("# Integrate t.") == 1
     assert done.stderr.count("error: ") == 1
+
+
+def test_ctrl_c_is_told_in_a_line(tmp_path):
+    command = [sys.executable, "-m", "calcgen_ray", "corpus", "build"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+                               stdout=subprocess.PIPE, start_new_session=True)  # fmt: skip
+    process.stdout.readline()
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.splitlines()[-1].startswith("error: interrupted; the same command goes on")
