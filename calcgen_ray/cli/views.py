@@ -118,7 +118,7 @@ def show_trials(screen: Screen, rows: Sequence[Mapping[str, Any]], path: Path) -
 
 def show_evaluation(screen: Screen, checkpoints: Sequence[Mapping[str, Any]]) -> None:
     """The measures down the side, a column a checkpoint; then the families."""
-    screen.table("calcbench", side_by_side(checkpoints))
+    screen.table("checkpoints, side by side", side_by_side(checkpoints))
     screen.table("right answers by family, greedy", families(checkpoints))
 
 
