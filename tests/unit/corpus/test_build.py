@@ -41,7 +41,8 @@ def make(folder, storage, **more):
         settings.load("embedded"),
         {
             "run.storage": str(storage), "corpus.docstrings": ["sympy.series.limits"],
-            "corpus.folders": [str(folder)], "corpus.synthetic.count": 30, **more,
+            "corpus.folders": [str(folder)], "corpus.synthetic.count": 30,
+            "corpus.drills": 0, **more,
         },
     )  # fmt: skip
 

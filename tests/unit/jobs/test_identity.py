@@ -6,19 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calcgen_ray import settings
 from calcgen_ray.errors import ConfigError
 from calcgen_ray.jobs import expect, identity, work
 from calcgen_ray.jobs.identity import Attempt, attempt
 
 BASE = "train-demo-0123abcd"
 STATUSES = ("PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED")
+LR = settings.load("embedded").optim.lr
 
 
 def test_the_id_depends_on_configuration_verb_and_data_alone():
     def ident(verb="train", data="d", *words):
         return identity.submission_id(work.make(verb, ["embedded", *words]), data)
 
-    assert ident() == ident("train", "d", "optim.lr=5e-4") == ident("train", "d")
+    assert ident() == ident("train", "d", f"optim.lr={LR}") == ident("train", "d")
     others = {ident("train", "d", "optim.lr=1e-3"), ident("pretrain"), ident("train", "e")}
     assert len({*others, ident()}) == 4
     assert re.fullmatch(r"train-mine-[0-9a-f]{8}", ident("train", "d", "run.name=mine"))
