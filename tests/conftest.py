@@ -67,6 +67,7 @@ def tiny_config(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory):
             f"model={tiny_model}", f"run.storage={storage}", "train.precision=fp32",
             "train.epochs=2", "train.block_size=128", "train.batch_size=4",
             "train.micro_batch_size=2", "train.checkpoint_steps=3", "workers.count=1",
+            "optim.lr=5e-4",
         ],
     )  # fmt: skip
 

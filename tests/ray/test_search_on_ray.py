@@ -197,6 +197,7 @@ def told_trial(proposal, payload):
     run_trial(proposal, payload)
 
 
+@pytest.mark.soak
 def test_lost_processes_of_a_trial_cost_nothing(search, corpus, tmp_path, ray_cluster):
     """Of two equal trials one loses its Train worker, one its own process: equal results."""
     wanted = settings.replace(

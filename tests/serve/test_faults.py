@@ -115,6 +115,7 @@ def test_a_proxy_that_dies_comes_back(url):
     assert not traffic.wrong
 
 
+@LONG
 def test_a_replica_that_hangs_is_replaced(two):
     hung = actors(REPLICA)[0]
     os.kill(hung, signal.SIGSTOP)
