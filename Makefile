@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 demo: venv
-	$(BIN)/calcgen run embedded run.name=demo corpus.synthetic.count=700 $(if $(ONCE),--once)
+	$(BIN)/calcgen run embedded run.name=demo corpus.synthetic.count=700 corpus.drills=1000 $(if $(ONCE),--once)
 
 test: lint types
 	$(BIN)/pytest
