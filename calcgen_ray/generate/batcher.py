@@ -28,7 +28,7 @@ from calcgen_ray.generate.rows import MAX_BATCH_TOKENS, Row, batches, stream_see
 from calcgen_ray.generate.stops import StopWatch
 
 SLICE_SECONDS = 0.15
-"""How long a batch keeps others waiting. Half as long costs a sixth of the tokens a second."""
+"""How long a batch keeps others waiting; the shorter, the more often its rows are read again."""
 MOST_ROWS = 32
 SPREAD = 64
 """Longest difference in tokens between rows of a batch."""

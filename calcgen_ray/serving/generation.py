@@ -81,8 +81,8 @@ async def _tokens(
     """(ticket, row, token), None for a row's end; leaving early ends every row.
 
     Args:
-        every: else only a row's first token and its end are told: waking the loop for each token
-            of 32 rows takes a tenth of the engine's time.
+        every: else only a row's first token and its end are told, so that the loop is not woken
+            for tokens that nobody waits for.
     """
     loop, queue = asyncio.get_running_loop(), asyncio.Queue[tuple[int, int | None]]()
     begun: set[int] = set()
