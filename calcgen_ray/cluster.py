@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from calcgen_ray.config import WorkersConfig
 from calcgen_ray.errors import ResourceError
 from calcgen_ray.runtime import Device, cpu_count, pick_device
+from calcgen_ray.storage import Mirror, is_bucket, try_out
+from calcgen_ray.training_config import WorkersConfig
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
 SERVE_DEFAULTS = {
@@ -123,12 +126,85 @@ def fit(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]]) -> Device:
     device = pick_device(workers.device, sum(node["GPU"] for node in nodes))
     need = per_worker(workers, device)
     found = slots(need, nodes)
-    if found < workers.count:
+    key = "min_count" if workers.min_count else "count"
+    wanted = workers.min_count or workers.count
+    if found < wanted:
         kind = min(need, key=lambda kind: slots({kind: need[kind]}, nodes))
         each, there = need[kind], [node[kind] for node in nodes]
         raise ResourceError(
-            f"workers.count={workers.count} x {each:g} {kind} = {workers.count * each:g} {kind}, "
+            f"workers.{key}={wanted} x {each:g} {kind} = {wanted * each:g} {kind}, "
             f"but the cluster has {sum(there):g}, its largest node {max(there, default=0):g}: "
-            f"{found} fit; lower workers.count or workers.cpus, or add nodes"
+            f"{found} fit; lower workers.{key} or workers.cpus, or add nodes"
         )
     return device
+
+
+def try_storage(storage: str, seconds: float = 60.0) -> None:
+    """Lets each node that may train read and write the storage; nothing on a cluster of one node.
+
+    Raises:
+        ResourceError: the node that does not see it, and why.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    alive = [node for node in ray.nodes() if node["Alive"] and _trains(node["Resources"])]
+    if len(alive) < 2 and not is_bucket(storage):
+        return
+    token = f".probe-{uuid.uuid4().hex[:12]}"
+    with _probing(storage, token) as missing:
+        task = ray.remote(num_cpus=0, max_retries=0)(try_out)
+        asked = {}
+        for node in alive:
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            where = task.options(scheduling_strategy=strategy)
+            asked[node["NodeID"]] = where.remote(storage, token, node["NodeID"])
+        for node in alive:
+            why = _answer(asked[node["NodeID"]], seconds) or missing(node["NodeID"])
+            if why:
+                name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+                raise ResourceError(
+                    f"run.storage: node {name} {why}: {storage}; name a folder that all nodes "
+                    "share, or s3://bucket/runs"
+                )
+
+
+def _trains(resources: Mapping[str, float]) -> bool:
+    return resources.get("CPU", 0) > 0 or resources.get("GPU", 0) > 0
+
+
+def _answer(reference: Any, seconds: float) -> str:
+    import ray
+
+    try:
+        found: str = ray.get(reference, timeout=seconds)
+    except ray.exceptions.GetTimeoutError:
+        return f"did not answer within {seconds:g} s"
+    except ray.exceptions.RayError as error:
+        return f"failed: {str(error).strip().splitlines()[-1]}"
+    return f"cannot use it: {found}" if found else ""
+
+
+@contextmanager
+def _probing(storage: str, token: str) -> Iterator[Callable[[str], str]]:
+    """Writes a token for the nodes to find; gives who tells what is missing of a node's answer."""
+    mirror = Mirror(storage, "probe") if is_bucket(storage) else None
+    root = mirror.root if mirror else Path(storage)
+    root.mkdir(parents=True, exist_ok=True)
+    (root / token).write_text("")
+    try:
+        if mirror:
+            mirror.push(root / token)
+        yield lambda node: "" if _there(mirror, root / f"{token}-{node}") else "writes elsewhere"
+    except OSError as error:
+        raise ResourceError(f"run.storage: {storage}: {str(error).splitlines()[0]}") from None
+    finally:
+        for path in root.glob(f"{token}*"):
+            path.unlink(missing_ok=True)
+        if mirror:
+            with suppress(OSError):
+                mirror.sweep(token)
+
+
+def _there(mirror: Mirror | None, path: Path) -> bool:
+    return mirror.has(path) if mirror else path.exists()

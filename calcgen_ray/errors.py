@@ -9,6 +9,7 @@
     │   └── ResourceError       a plan that the cluster cannot hold
     └── RunError                the work itself failed: exit code 1, HTTP 500
         ├── TrainingError
+        │   └── StoppedError    asked to end by SIGTERM: saved first, exit code 143
         ├── TuneError
         ├── EvaluationError
         ├── SandboxError        a fault of the sandbox, never of the code in it
@@ -63,6 +64,12 @@ class RunError(CalcgenError):
 
 class TrainingError(RunError):
     """A training run ended without a result."""
+
+
+class StoppedError(TrainingError):
+    """A run that was asked to end and saved first; the same command goes on with it."""
+
+    exit_code = 143
 
 
 class TuneError(RunError):

@@ -23,6 +23,7 @@ from calcgen_ray.serving import client
 from calcgen_ray.serving import driver as endpoint
 from calcgen_ray.serving.access import read_keys
 from calcgen_ray.serving.args import ServeArgs
+from calcgen_ray.storage import refuse_bucket
 from calcgen_ray.train import driver as training
 from calcgen_ray.train.run import TrainResult
 from calcgen_ray.tune import driver as search
@@ -76,11 +77,11 @@ def run(config: Config, listeners: Listeners) -> dict[str, Any]:
 
 
 def run_folder(config: Config) -> Path:
-    return Path(config.run.storage) / config.run_name
+    return Path(refuse_bucket(config.run.storage)) / config.run_name
 
 
 def registry(config: Config) -> Registry:
-    return Registry(Path(config.run.storage) / "registry")
+    return Registry(Path(refuse_bucket(config.run.storage)) / "registry")
 
 
 def search_config(config: Config) -> Config:

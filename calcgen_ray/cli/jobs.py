@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from calcgen_ray import cluster, pipeline
+from calcgen_ray import cluster, pipeline, settings
 from calcgen_ray.cli import views
 from calcgen_ray.cli.screen import Screen
 from calcgen_ray.cli.search import SearchView
@@ -17,6 +17,7 @@ from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
 from calcgen_ray.corpus.build import build
 from calcgen_ray.registry.locate import find_checkpoint
+from calcgen_ray.storage import Mirror, is_bucket, refuse_bucket
 from calcgen_ray.tune.table import count
 
 LOG = "ray.log"
@@ -43,12 +44,16 @@ def train(screen: Screen, config: Config, *, json: bool) -> None:
     from calcgen_ray.report.plots import plot_run
     from calcgen_ray.train.driver import train as fit
 
-    folder = pipeline.run_folder(config)
+    storage = config.run.storage
+    mirror = Mirror(storage, "driver") if is_bucket(storage) else None
+    here = settings.replace(config, {"run.storage": str(mirror.root)}) if mirror else config
+    folder = pipeline.run_folder(here)
     with screen.quiet(folder / LOG):
         try:
             with screen.progress():
                 listeners = _listeners(screen, config)
-                result = fit(config, build(config, listeners.stage), folder, listeners.train)
+                corpus = build(here, listeners.stage)
+                result = fit(config, corpus, folder, listeners.train, mirror)
         finally:
             cluster.disconnect()
         plots = plot_run(folder)
@@ -152,11 +157,11 @@ def evaluate(
     from calcgen_ray.evaluate.subject import FOLDER, find_folder
     from calcgen_ray.report.evaluation import write_report
 
-    folder = Path(config.run.storage) / FOLDER
+    folder = Path(refuse_bucket(config.run.storage)) / FOLDER
     with screen.quiet(folder / LOG):
         try:
             for target in targets:
-                find_folder(target, Path(config.run.storage))
+                find_folder(target, Path(refuse_bucket(config.run.storage)))
             with screen.progress():
                 found = measure(
                     targets, config, corpus or build(config, screen.advance), screen.advance
@@ -192,7 +197,7 @@ def rollback(screen: Screen, storage: Path) -> None:
 
 def serve(screen: Screen, config: Config, *, once: bool) -> None:
     entry = pipeline.registry(config).live()
-    with screen.quiet(Path(config.run.storage) / "registry" / LOG):
+    with screen.quiet(Path(refuse_bucket(config.run.storage)) / "registry" / LOG):
         try:
             told = pipeline.serve_once(config, entry)
             screen.say(f"serving {entry.id}")

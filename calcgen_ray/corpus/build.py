@@ -28,6 +28,7 @@ from calcgen_ray.judge import Runner, Sandbox
 from calcgen_ray.model.loading import load_model_tokenizer
 from calcgen_ray.model.tokenizer import encode_all
 from calcgen_ray.problem import Problem
+from calcgen_ray.storage import refuse_bucket
 
 LICENCE = "Apache-2.0"
 MADE = ("synthetic", "drill")
@@ -47,7 +48,7 @@ def corpus_folder(config: Config) -> Path:
         *(f"{name} {version_of(name)}" for name in config.corpus.packages),
     ]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    return Path(config.run.storage) / "corpora" / digest
+    return Path(refuse_bucket(config.run.storage)) / "corpora" / digest
 
 
 def build(config: Config, notify: Notify = lambda *_: None) -> Path:

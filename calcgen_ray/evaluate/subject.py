@@ -25,6 +25,7 @@ from calcgen_ray.model.loading import (
     load_model_tokenizer,
 )
 from calcgen_ray.registry.locate import find_checkpoint
+from calcgen_ray.storage import refuse_bucket
 
 FOLDER = "evaluations"
 RECORDS = "records.parquet"
@@ -78,7 +79,7 @@ def find_subject(target: str, config: Config, corpus: Path) -> Subject:
         CheckpointError: none of these.
         ModelError: the hub cannot be reached, or does not know it.
     """
-    storage = Path(config.run.storage)
+    storage = Path(refuse_bucket(config.run.storage))
     folder = find_folder(target, storage)
     digest = _digest(folder, config, corpus)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", target.strip("/")).strip("-.")[-60:] or "checkpoint"

@@ -11,6 +11,7 @@ from typing import Any
 from calcgen_ray.corpus.folder import document_paths
 from calcgen_ray.errors import DataError, ResourceError
 from calcgen_ray.jobs.work import Work
+from calcgen_ray.storage import is_bucket
 
 FOLDERS, MODEL, TARGETS, KEYS = "corpus.folders", "model", "checkpoint", "serve.keys_file"
 BUILT_IN = ("embedded", "embedded-random")
@@ -115,11 +116,11 @@ def _stays(one: Named, here: Path) -> list[str]:
 
 def _storage(work: Work, here: Path, same_machine: bool) -> str:
     storage = work.config.run.storage
-    if Path(storage).is_absolute():
+    if Path(storage).is_absolute() or is_bucket(storage):
         return storage
     if same_machine:
         return os.path.normpath(here / Path(storage).expanduser())
     raise ResourceError(
         f"run.storage: {storage!r} would lie in the job's own folder on the head and go with it; "
-        "name a folder that all nodes see, as run.storage=/mnt/runs"
+        "name a folder that all nodes see, as run.storage=/mnt/runs, or s3://bucket/runs"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from calcgen_ray.config import ArchitectureConfig
+from calcgen_ray.training_config import ArchitectureConfig
 
 
 def new_model(wanted: ArchitectureConfig, tokenizer: Any, seed: int) -> Any:

@@ -12,11 +12,14 @@ angles are looked up once for all layers.
 
 from __future__ import annotations
 
+from functools import partial
+from types import MethodType
 from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from calcgen_ray.model.loss import linear_cross_entropy
 
@@ -57,6 +60,8 @@ class PackedLM(nn.Module):
             sdpa.
         loss: how the head's loss is computed: "fused" by `model.loss`, "chunked" by torch's
             linear_cross_entropy, "plain" from all logits. Each gives the same number.
+        recompute: gradient checkpointing (arXiv:1604.06174): keep of each block its input alone,
+            and compute the rest again on the way back: about a third more work for less memory.
     """
 
     def __init__(
@@ -64,11 +69,19 @@ class PackedLM(nn.Module):
         model: Any,
         attention: Attention = "auto",
         loss: Loss = "fused",
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         self.model = model
         self.attention = attention if model.config.model_type == "codegen" else "eager"
         self.loss = loss
+        if self.attention == "eager":
+            if recompute:
+                model.train()  # transformers recomputes in training mode alone
+                model.gradient_checkpointing_enable({"use_reentrant": False})
+            return
+        for block in model.transformer.h:
+            block.packed = MethodType(partial(_packed_block, recompute=recompute), block)
 
     def forward(self, rows: Rows, single: bool = False) -> Tensor:
         """Sum of the negative log-likelihoods of the labelled tokens, in nats: a scalar.
@@ -90,6 +103,11 @@ class PackedLM(nn.Module):
             return linear_cross_entropy(hidden[scored], head.weight, head.bias, labels[scored])
         logits = head(hidden[scored]).float()  # (scored, V)
         return F.cross_entropy(logits, labels[scored], reduction="sum")
+
+    def blocks(self) -> nn.ModuleList:
+        """The model's layers, each of which may be sharded by itself."""
+        lists = [m for m in self.model.base_model.modules() if isinstance(m, nn.ModuleList)]
+        return max(lists, key=lambda blocks: sum(p.numel() for p in blocks.parameters()))
 
     def token_losses(self, rows: Rows, single: bool = False) -> Tensor:
         """Negative log-likelihood of each token, in nats, 0 where none is scored: (B, T)."""
@@ -124,10 +142,30 @@ def _codegen_hidden(body: Any, rows: Rows, single: bool, kernel: str) -> Tensor:
     sin, cos = body.h[0].attn.embed_positions.to(x.device)[rows.position_ids].chunk(2, dim=-1)
     angles = sin[:, :, None], cos[:, :, None]  # (B, T, 1, R/2), R rotated dimensions
     for block in body.h:
-        normed = block.ln_1(x)
-        x = x + _attend(block.attn, normed, angles, mask, kernel) + _feed_forward(block.mlp, normed)
+        x = block.packed(x, angles, mask, kernel)
     normed_out: Tensor = body.ln_f(x)
     return normed_out
+
+
+def _packed_block(
+    block: Any,
+    x: Tensor,
+    angles: tuple[Tensor, Tensor],
+    mask: Tensor | None,
+    kernel: str,
+    recompute: bool = False,
+) -> Tensor:
+    if recompute and torch.is_grad_enabled():
+        out: Tensor = checkpoint(_block, block, x, angles, mask, kernel, use_reentrant=False)
+        return out
+    return _block(block, x, angles, mask, kernel)
+
+
+def _block(
+    block: Any, x: Tensor, angles: tuple[Tensor, Tensor], mask: Tensor | None, kernel: str
+) -> Tensor:
+    normed = block.ln_1(x)
+    return x + _attend(block.attn, normed, angles, mask, kernel) + _feed_forward(block.mlp, normed)
 
 
 def block_mask(cell_ids: Tensor) -> Tensor:

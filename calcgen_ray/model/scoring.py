@@ -46,25 +46,39 @@ def single_rows(cells: Sequence[Sequence[int]], pad_to: int = 0) -> Rows:
     return Rows(input_ids, torch.arange(T).expand(B, T), cell_ids, labels)
 
 
+ROWS_PER_BATCH = 16
+
+
+def batch_count(cells: Sequence[Sequence[int]], rows_per_batch: int = ROWS_PER_BATCH) -> int:
+    """Forward passes that `score_cells` makes at most."""
+    return -(-len(cells) // rows_per_batch)
+
+
 @torch.no_grad()
 def score_cells(
     lm: PackedLM,
     cells: Sequence[Sequence[int]],
     *,
-    rows_per_batch: int = 16,
+    rows_per_batch: int = ROWS_PER_BATCH,
     device: str = "cpu",
     autocast: bool = False,
+    batches: int = 0,
 ) -> Score:
     """Scores every token of every cell but its first, which has nothing before it.
 
     Cells of like length share a batch; the sum does not depend on that.
+
+    Args:
+        batches: passes at the least, the last ones over nothing: workers among whom a model's
+            weights are spread must call it equally often.
     """
     training = lm.training
     lm.eval()
     total = Score()
     order = sorted((cell for cell in cells if len(cell) > 1), key=len)
-    for start in range(0, len(order), rows_per_batch):
-        rows = single_rows(order[start : start + rows_per_batch])
+    for number in range(max(batches, batch_count(order, rows_per_batch))):
+        part = order[number * rows_per_batch : (number + 1) * rows_per_batch]
+        rows = single_rows(part or [[0]])
         tokens = int((rows.labels != IGNORE).sum())
         with torch.autocast(device, torch.bfloat16, enabled=autocast):
             nats = lm(rows.to(device), single=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calcgen_ray.errors import CheckpointError
 from calcgen_ray.model import checkpoint as checkpoints
+from calcgen_ray.storage import fetch, is_bucket
 
 CHECKPOINTS = "checkpoints"
 
@@ -19,11 +20,14 @@ def find_checkpoint(target: str, storage: Path) -> Path:
         target: a folder (of a run, of a search, a checkpoint, a registry entry), or the name of a
             run or registry entry under `storage`. Of a run, its search's trials included but for
             those that diverged, the checkpoint with the lowest perplexity is taken, else the
-            newest.
+            newest. A URI is a run's or a checkpoint's folder in a bucket, which is brought here.
 
     Raises:
         CheckpointError: one line: what was looked for, where, and near names.
+        ResourceError: the bucket does not answer.
     """
+    if is_bucket(target):
+        target = str(fetch(target))
     places = [Path(target).expanduser()]
     if target and not places[0].is_absolute():
         places += [storage / target, storage / "registry" / "models" / target]

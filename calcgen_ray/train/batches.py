@@ -32,7 +32,7 @@ class Batches(Protocol):
         """Scored tokens of a step over all workers."""
 
     def passes(self, step: int, rank: int, world_size: int) -> list[Rows]:
-        """One worker's rows of a step, a forward pass each; at least one, perhaps empty."""
+        """One worker's rows of a step, a forward pass each; as many for all, some empty."""
 
 
 def make_batches(cells: TokenCells, config: Config) -> Batches:
@@ -80,9 +80,10 @@ class CellBatches:
         return max(0, self._lengths[cell] - 1 - self._unscored[cell])
 
     def passes(self, step: int, rank: int, world_size: int) -> list[Rows]:
-        mine = share(self._plan.step(step), rank, world_size)
-        parts = [mine[i : i + self._micro] for i in range(0, len(mine), self._micro)]
-        return [self._fill(part) for part in parts or [[()]]]
+        rows = self._plan.step(step)
+        mine, most = share(rows, rank, world_size), share(rows, 0, world_size)
+        starts = range(0, len(most), self._micro)
+        return [self._fill(mine[i : i + self._micro] or [()]) for i in starts]
 
     def _fill(self, rows: Sequence[Row]) -> Rows:
         cells = [[self._cells[i] for i in row] for row in rows]
@@ -166,8 +167,9 @@ class WindowBatches:
     def passes(self, step: int, rank: int, world_size: int) -> list[Rows]:
         train, T = self.config.train, self.config.train.block_size
         rng = np.random.default_rng([self.config.run.seed, step])
-        starts = rng.integers(0, len(self._stream) - T, train.batch_size)[rank::world_size]
+        starts = rng.integers(0, len(self._stream) - T, train.batch_size)
+        mine, most = starts[rank::world_size], starts[::world_size]
         size = train.micro_batch_size
-        parts = [starts[i : i + size] for i in range(0, len(starts), size)]
+        parts = [mine[i : i + size] for i in range(0, len(most), size)]
         windows = [[[self._stream[s : s + T]] for s in part] for part in parts]
-        return [fill_rows(part, T) for part in windows] or [fill_rows([[]], T)]
+        return [fill_rows(part or [[]], T) for part in windows]

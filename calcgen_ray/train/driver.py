@@ -2,74 +2,103 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from calcgen_ray import cluster
 from calcgen_ray.config import Config
-from calcgen_ray.errors import CalcgenError, TrainingError
+from calcgen_ray.errors import CalcgenError, StoppedError, TrainingError
 from calcgen_ray.runtime import Device
+from calcgen_ray.storage import Mirror
 from calcgen_ray.train import journal, run
-from calcgen_ray.train.worker import train_worker
 
 Listener = Callable[[journal.Entry], None]
 
+PULL_SECONDS = 3
+"""Between two looks at a bucket's journal."""
 COLLECTIVE_SECONDS = 120
 """A lost peer costs this long before a gloo or nccl call gives up; Ray's default is 1,800."""
 
 
-def train(config: Config, corpus: Path, folder: Path, listen: Listener) -> run.TrainResult:
+def train(
+    config: Config, corpus: Path, folder: Path, listen: Listener, mirror: Mirror | None = None
+) -> run.TrainResult:
     """Trains a run to its end, going on where an earlier process was ended.
 
     Args:
         corpus: folder of a built corpus.
         folder: the run's own folder; made when it is missing.
         listen: called with each journal entry as it is written.
+        mirror: of the bucket that the run lies in; `corpus` and `folder` are then in its copy.
 
     Raises:
-        InputError: what the caller can mend.
+        InputError: what the caller can mend; ResourceError: a node does not see the storage.
         TrainingError: the workers failed more often than workers.max_failures allows.
+        StoppedError: this process got SIGTERM; a checkpoint was saved after the step under way.
     """
+    if mirror is not None:
+        mirror.pull(folder)
+        mirror.push(corpus)
     run.prepare(config, folder)
     with run.locked(folder):
         if not run.is_finished(folder):
             cluster.connect()
             device = cluster.fit(config.workers, cluster.nodes())
-            with following(folder / journal.JOURNAL, listen):
-                fit(make_trainer(config, corpus, folder, device))
+            cluster.try_storage(mirror.uri if mirror else str(folder.resolve()))
+            path, pull = folder / journal.JOURNAL, mirror.pull if mirror else None
+            told = stoppable(None if mirror else folder)
+            with following(path, listen, pull), told as asked:
+                fit(make_trainer(config, corpus, folder, device, mirror=mirror))
+            if mirror is not None:
+                mirror.pull(folder)
+            if asked.is_set() and not run.is_finished(folder):
+                raise StoppedError(
+                    f"run {folder.name!r} was told to end and saved a checkpoint; "
+                    "the same command goes on from there"
+                )
         journal.write_table(folder / journal.JOURNAL, folder / journal.TABLE)
         return run.result(folder)
 
 
 def make_trainer(
-    config: Config, corpus: Path, folder: Path, device: Device, callbacks: Sequence[Any] = ()
+    config: Config,
+    corpus: Path,
+    folder: Path,
+    device: Device,
+    callbacks: Sequence[Any] = (),
+    mirror: Mirror | None = None,
 ) -> Any:
     """A Ray Train V2 trainer whose workers run the loop."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
+    from ray.train.torch import TorchTrainer
 
+    from calcgen_ray.train.worker import PreemptibleTorchConfig, train_worker
+
+    workers = config.workers
     return TorchTrainer(
         train_worker,
         train_loop_config={
             "config": config.model_dump(mode="json"),
-            "corpus": str(corpus.resolve()),
-            "folder": str(folder.resolve()),
+            "corpus": str(corpus.relative_to(mirror.root) if mirror else corpus.resolve()),
+            "folder": str(folder.relative_to(mirror.root) if mirror else folder.resolve()),
+            "bucket": mirror.uri if mirror else None,
         },
         scaling_config=ScalingConfig(
-            num_workers=config.workers.count,
+            num_workers=(workers.min_count, workers.count) if workers.min_count else workers.count,
             use_gpu=device == "gpu",
-            resources_per_worker=cluster.per_worker(config.workers, device),
+            resources_per_worker=cluster.per_worker(workers, device),
         ),
-        torch_config=TorchConfig(
+        torch_config=PreemptibleTorchConfig(
             backend="nccl" if device == "gpu" else "gloo", timeout_s=COLLECTIVE_SECONDS
         ),
         run_config=RunConfig(
             name="train",
             storage_path=str((folder / ".ray").resolve()),
-            failure_config=FailureConfig(max_failures=config.workers.max_failures),
+            failure_config=FailureConfig(max_failures=workers.max_failures),
             callbacks=list(callbacks),
         ),
     )
@@ -107,10 +136,43 @@ def _ours(error: BaseException | None) -> CalcgenError | None:
 
 
 @contextmanager
-def following(path: Path, listen: Listener) -> Iterator[None]:
-    """Calls `listen` with each line that is added to a journal, until the block ends."""
+def stoppable(folder: Path | None) -> Iterator[threading.Event]:
+    """While the block runs, SIGTERM asks the workers to save and leave; gives whether it came.
+
+    A file in the run's folder tells them, since it reaches every node as checkpoints do. Nothing is
+    changed without a folder, nor in another thread than the main one, which sets no handler.
+    """
+    from calcgen_ray.train.worker import STOP
+
+    asked = threading.Event()
+    if folder is None or threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    path = folder / STOP
+    path.unlink(missing_ok=True)
+
+    def ask(number: int, frame: object) -> None:
+        asked.set()
+        path.touch()
+
+    before = signal.signal(signal.SIGTERM, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def following(
+    path: Path, listen: Listener, pull: Callable[[Path], bool] | None = None
+) -> Iterator[None]:
+    """Calls `listen` with each line that is added to a journal, until the block ends.
+
+    `pull` brings it here where it is written elsewhere.
+    """
     done = threading.Event()
-    thread = threading.Thread(target=_follow, args=(path, listen, done), daemon=True)
+    thread = threading.Thread(target=_follow, args=(path, listen, done, pull), daemon=True)
     thread.start()
     try:
         yield
@@ -119,10 +181,15 @@ def following(path: Path, listen: Listener) -> Iterator[None]:
         thread.join(5)
 
 
-def _follow(path: Path, listen: Listener, done: threading.Event) -> None:
+def _follow(
+    path: Path, listen: Listener, done: threading.Event, pull: Callable[[Path], bool] | None
+) -> None:
     place, last = 0, False
     while not last:
-        last = done.wait(0.3)
+        last = done.wait(PULL_SECONDS if pull else 0.3)
+        if pull:
+            with suppress(OSError):
+                pull(path)
         entries, place = journal.read_from(path, place)
         for entry in entries:
             listen(entry)

@@ -6,34 +6,38 @@ Run by Ray Train in each worker, and as it is in tests. Everything that decides 
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from calcgen_ray import runtime
 from calcgen_ray.config import Config
 from calcgen_ray.corpus.tokens import TokenCells, tokenise
-from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.model.loading import load_model, load_model_tokenizer
 from calcgen_ray.model.packed import PackedLM
-from calcgen_ray.model.scoring import Score, score_cells
+from calcgen_ray.model.scoring import Score, batch_count, score_cells
+from calcgen_ray.storage import Mirror
 from calcgen_ray.train import journal
+from calcgen_ray.train import state as states
 from calcgen_ray.train.batches import make_batches
-from calcgen_ray.train.optimizer import load_state, make_optimizer, save_state
+from calcgen_ray.train.kept import Kept
+from calcgen_ray.train.optimizer import make_optimizer
+from calcgen_ray.train.parallel import distribute
 from calcgen_ray.train.schedule import learning_rate
 from calcgen_ray.train.step import train_step
 
-CHECKPOINTS = "checkpoints"
+WARNING_SECONDS = 5
+"""Between two questions whether a machine will be taken away; clouds say so 30 to 120 s before."""
+
 Start = tuple[str, int, dict[str, float], list[float]]
-"""Folder of the checkpoint to go on from ("" for none), its step, metrics, and losses so far."""
+"""Name of the checkpoint to go on from ("" for none), its step, metrics, and losses so far."""
 
 Report = Callable[[Mapping[str, Any]], None]
 
@@ -47,6 +51,11 @@ class Loop:
         folder: the run's folder, seen by all workers.
         report: called by every worker after each scoring with its metrics.
         device: where this worker's model lies.
+        asked: whether this worker was asked to leave; looked at after each step. Where one was, all
+            save a checkpoint after the same step and leave.
+        warned: whether the machine of some worker is about to be taken away. Called by all workers
+            after the same steps, some seconds apart; at the first yes a checkpoint is saved.
+        mirror: of the bucket that the run lies in; `folder` is then this machine's copy.
     """
 
     def __init__(
@@ -56,8 +65,15 @@ class Loop:
         folder: Path,
         report: Report = lambda metrics: None,
         device: str = "cpu",
+        asked: Callable[[], bool] = lambda: False,
+        warned: Callable[[], bool] = lambda: False,
+        mirror: Mirror | None = None,
     ) -> None:
         self.config, self.folder, self.report, self.device = config, folder, report, device
+        self.asked, self.warned = asked, warned
+        self.kept = Kept(folder, mirror)
+        self.leaving = self.look = self.forewarned = False
+        self.last_look = time.monotonic()
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world_size = dist.get_world_size() if dist.is_initialized() else 1
         kind: runtime.Device = "cpu" if device == "cpu" else "gpu"
@@ -72,27 +88,25 @@ class Loop:
     def _start(self) -> None:
         train = self.config.train
         path, self.step, self.resumed, self.losses = _agree(self._find_start())
-        name = path or self.config.model
-        self.model = load_model(name, self.config.revision, self.config.run.seed).to(self.device)
+        found = self.kept.here(path) if path else None
+        name = str(found) if found and not states.is_sharded(found) else self.config.model
+        self.model = load_model(name, self.config.revision, self.config.run.seed)
         self._limit_rows()
-        self.lm = PackedLM(self.model, train.attention, train.loss)
+        self.lm = PackedLM(self.model, train.attention, train.loss, train.gradient_checkpointing)
+        strategy = self.config.workers.strategy
+        self.module = distribute(self.lm, strategy, self.world_size, self.device, self.autocast)
         self.optimizer = make_optimizer(self.model, self.config.optim)
-        if path:
-            load_state(self.optimizer, self.model, Path(path) / "training/optimizer.safetensors")
-        self.module: nn.Module = self.lm
-        if self.world_size > 1:
-            self.module = nn.parallel.DistributedDataParallel(
-                self.lm, broadcast_buffers=False, gradient_as_bucket_view=True
-            )
+        if found:
+            states.restore(found, self.model, self.optimizer)
 
     def _find_start(self) -> Start:
-        found = checkpoints.latest(self.folder / CHECKPOINTS) if self.rank == 0 else None
+        found = self.kept.newest() if self.rank == 0 else None
         if found is None:
             return "", 0, {}, []
         entries = journal.read(self.folder / journal.JOURNAL)
         scores = [e for e in entries if e["event"] == "eval" and e["step"] <= found.step]
         losses = [e["valid_loss"] for e in scores if "valid_loss" in e]
-        return str(found.path), found.step, dict(found.metrics), losses
+        return found.path.name, found.step, dict(found.metrics), losses
 
     def _limit_rows(self) -> None:
         longest = getattr(self.model.config, "n_positions", None)
@@ -128,10 +142,20 @@ class Loop:
                 metrics = self._evaluate()
                 self._save(metrics)
                 self.report(metrics)
-            elif self.step % train.checkpoint_steps == 0:
+            elif self.step % train.checkpoint_steps == 0 or self.leaving or self._losing_a_node():
                 self._save({})
+            if self.leaving and self.step < self.total:
+                return metrics
         self._log({"event": "end"})
         return metrics
+
+    def _losing_a_node(self) -> bool:
+        """True once, after the step at which all workers are told that a machine will go."""
+        if not self.look or self.forewarned:
+            return False
+        self.last_look = time.monotonic()
+        self.forewarned = self.warned()
+        return self.forewarned
 
     def _on_plateau(self) -> bool:
         """Whether the last `patience` scorings brought no gain over the best one before them.
@@ -163,7 +187,9 @@ class Loop:
             autocast=self.autocast,
             single=self.batches.single,
         )
-        loss = _sum(result.nats)[0] / tokens
+        due = time.monotonic() - self.last_look > WARNING_SECONDS
+        nats, leave, look = _sum(result.nats, self.asked(), due)
+        loss, self.leaving, self.look = nats / tokens, leave > 0, look > 0
         self.step += 1
         seconds = time.perf_counter() - begin
         self._log({"event": "step", "loss": loss, "lr": lr, "grad_norm": result.grad_norm,
@@ -175,6 +201,7 @@ class Loop:
             self.valid[self.rank :: self.world_size],
             device=self.device.split(":")[0],
             autocast=self.autocast,
+            batches=batch_count(self.valid[:: self.world_size]),
         )
         nats, tokens = _sum(score.nats, score.tokens)
         total = Score(nats, int(tokens))
@@ -186,22 +213,39 @@ class Loop:
         return {**metrics, "step": self.step, "epochs": round(metrics["epoch"])}
 
     def _save(self, metrics: Mapping[str, Any]) -> None:
+        """Writes a checkpoint; what has no score may be sharded, the others transformers reads."""
+        sharded = self._sharded and not metrics
+        whole = None if sharded else states.gather(self.model, self.optimizer, self.rank == 0)
         if self.rank == 0:
-            root = self.folder / CHECKPOINTS
-            target = root / checkpoints.folder_name(self.step)
-            checkpoints.write_folder(target, self._fill, step=self.step, metrics=metrics)
-            checkpoints.prune(root, self.config.train.keep_checkpoints)
-            self._log({"event": "checkpoint", "path": target.name})
+            fill = partial(self._fill, whole)
+            keep = self.config.train.keep_checkpoints
+            name = self.kept.write(fill, self.step, metrics, keep, alone=not sharded)
+            self._log({"event": "checkpoint", "path": name})
+            self.kept.tell()
+        elif sharded:
+            self._write_part(None)
 
-    def _fill(self, draft: Path) -> None:
+    @property
+    def _sharded(self) -> bool:
+        return self.config.train.sharded_checkpoints and self.world_size > 1
+
+    def _write_part(self, draft: Path | None) -> None:
+        """All workers write their part into the folder that rank 0 names."""
+        box: list[Any] = [str(draft)]
+        dist.broadcast_object_list(box, src=0)
+        states.write_part(Path(box[0]), self.model, self.optimizer, self.rank, self.world_size)
+        dist.barrier()
+
+    def _fill(self, whole: states.Whole | None, draft: Path) -> None:
         self.model.generation_config = self._generation_config()
-        self.model.save_pretrained(draft)
+        if whole is None:
+            self._write_part(draft)
+        else:
+            states.write_whole(draft, self.model, whole)
         self.tokenizer.save_pretrained(draft)
-        (draft / checkpoints.TRAINING).mkdir()
-        save_state(self.optimizer, self.model, draft / "training/optimizer.safetensors")
-        state = {"step": self.step, "total": self.total, "world_size": self.world_size,
-                 "config": self.config.model_dump(mode="json")}  # fmt: skip
-        (draft / "training/state.json").write_text(json.dumps(state, indent=1) + "\n", "utf-8")
+        states.write_state(draft, {"step": self.step, "total": self.total,
+                                   "world_size": self.world_size,
+                                   "config": self.config.model_dump(mode="json")})  # fmt: skip
 
     def _generation_config(self) -> Any:
         from transformers import GenerationConfig
@@ -233,6 +277,8 @@ class Loop:
         if self.rank == 0:
             line = {"event": entry["event"], "step": self.step, "time": time.time(), **entry}
             journal.append(self.folder / journal.JOURNAL, line)
+            if entry["event"] in ("start", "end"):
+                self.kept.tell()
 
 
 def _agree(choice: Start) -> Start:

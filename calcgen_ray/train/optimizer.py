@@ -1,14 +1,12 @@
-"""AdamW, and its state as safetensors."""
+"""AdamW, and its state by the parameters' names."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from calcgen_ray.config import OptimConfig
-from calcgen_ray.errors import CheckpointError
+from calcgen_ray.train.parallel import spread_as
+from calcgen_ray.training_config import OptimConfig
 
 
 def make_optimizer(model: nn.Module, optim: OptimConfig) -> torch.optim.AdamW:
@@ -32,35 +30,17 @@ def make_optimizer(model: nn.Module, optim: OptimConfig) -> torch.optim.AdamW:
     )
 
 
-def save_state(optimizer: torch.optim.Optimizer, model: nn.Module, path: Path) -> None:
-    """Writes each parameter's moments and step under the parameter's name."""
-    from safetensors.torch import save_file
-
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
-        for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"{name}:{key}"] = value.detach().cpu().contiguous()
-    save_file(tensors, path)
+def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """Each parameter's moments and step, as `name:key`; spread as the parameter is."""
+    return {
+        f"{name}:{key}": value
+        for name, parameter in model.named_parameters()
+        for key, value in optimizer.state.get(parameter, {}).items()
+    }
 
 
-def load_state(optimizer: torch.optim.Optimizer, model: nn.Module, path: Path) -> None:
-    """Reads what `save_state` wrote.
-
-    Raises:
-        CheckpointError: the file is missing or damaged, or names other parameters.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: optimizer state cannot be read: {error}") from None
-    parameters = dict(model.named_parameters())
-    for key, tensor in tensors.items():
-        name, _, field = key.rpartition(":")
-        if name not in parameters:
-            raise CheckpointError(f"{path}: is of another model: it names {name!r}")
-        where = "cpu" if field == "step" and parameters[name].device.type == "cpu" else None
-        device = where or parameters[name].device
-        optimizer.state[parameters[name]][field] = tensor.to(device)
+def put_state(optimizer: torch.optim.Optimizer, parameter: Tensor, key: str, value: Tensor) -> None:
+    """Sets one parameter's moment or step from the whole tensor."""
+    count = value.ndim == 0  # of steps: it lies, whole, where the fused kernel wants it
+    placed = value.to(parameter.device) if count else spread_as(value, parameter)
+    optimizer.state[parameter][key] = placed

@@ -16,11 +16,17 @@ from calcgen_ray.config import Config
 from calcgen_ray.errors import ConfigError, TrainingError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal
-from calcgen_ray.train.loop import CHECKPOINTS
+from calcgen_ray.train.kept import CHECKPOINTS
 
 CONFIG = "config.yaml"
 WEIGHTS = ("model", "revision", "corpus.", "architecture.", "train.", "optim.", "run.seed")
-FREE = ("corpus.processes", "train.keep_checkpoints", "train.log_steps")
+FREE = (
+    "corpus.processes",
+    "train.keep_checkpoints",
+    "train.log_steps",
+    "train.gradient_checkpointing",
+    "train.sharded_checkpoints",
+)
 """What a run's weights depend on, and the keys among them that may change when it goes on."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from calcgen_ray.config import OptimConfig
+from calcgen_ray.training_config import OptimConfig
 
 
 def learning_rate(step: int, total: int, optim: OptimConfig) -> float:

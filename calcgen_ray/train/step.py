@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.distributed.fsdp import FSDPModule
 
 from calcgen_ray.model.packed import Rows
+from calcgen_ray.train.parallel import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ def train_step(
     """Forward, backward and update over one worker's share of a step.
 
     Args:
-        module: `PackedLM`, bare or wrapped in DistributedDataParallel.
+        module: `PackedLM` as `parallel.distribute` gives it.
         passes: rows of each forward pass, already on the device; the gradient is exchanged once,
             with the last.
         tokens: scored tokens of the whole step, over all workers and passes.
@@ -51,16 +53,18 @@ def train_step(
             device = rows.input_ids.device.type
             with torch.autocast(device, torch.bfloat16, enabled=autocast):
                 loss = module(rows, single)
-            # DistributedDataParallel averages over workers; the sum is wanted.
+            # Gradients are averaged over workers; the sum is wanted.
             (loss * (world_size / tokens)).backward()
         nats += float(loss.detach())
     limit = float("inf") if clip is None else clip
     norm = nn.utils.clip_grad_norm_(module.parameters(), limit)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return StepResult(nats, float(norm))
+    return StepResult(nats, float(whole(norm)))
 
 
 def _sync(module: nn.Module, last: bool) -> AbstractContextManager[None]:
+    if isinstance(module, FSDPModule):
+        module.set_requires_gradient_sync(last)
     no_sync = getattr(module, "no_sync", None)
     return nullcontext() if last or no_sync is None else no_sync()

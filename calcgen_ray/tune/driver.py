@@ -53,6 +53,7 @@ def tune(
     folder.mkdir(parents=True, exist_ok=True)
     with run.locked(folder):
         concurrent = preflight(config)
+        cluster.try_storage(str(folder.resolve()))
         study = Study(folder, table.dependencies(config))
         run.write_whole(folder / run.CONFIG, settings.dump(config))
         payload = {

@@ -14,7 +14,7 @@ from calcgen_ray.config import Config
 from calcgen_ray.errors import TuneError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal, run
-from calcgen_ray.train.loop import CHECKPOINTS
+from calcgen_ray.train.kept import CHECKPOINTS
 from calcgen_ray.tune import halving
 from calcgen_ray.tune.study import Study, Trial
 

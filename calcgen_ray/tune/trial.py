@@ -51,7 +51,7 @@ def hand_over(donor: Path, folder: Path) -> None:
     """
     from calcgen_ray.errors import CheckpointError
     from calcgen_ray.model import checkpoint as checkpoints
-    from calcgen_ray.train.loop import CHECKPOINTS
+    from calcgen_ray.train.kept import CHECKPOINTS
 
     if checkpoints.latest(folder / CHECKPOINTS) is not None:
         return

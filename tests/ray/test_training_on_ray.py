@@ -17,7 +17,8 @@ from calcgen_ray.errors import ConfigError, DataError, ResourceError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal
 from calcgen_ray.train.driver import train
-from calcgen_ray.train.loop import CHECKPOINTS, Loop
+from calcgen_ray.train.kept import CHECKPOINTS
+from calcgen_ray.train.loop import Loop
 from calcgen_ray.train.run import locked
 
 pytestmark = pytest.mark.ray

@@ -6,7 +6,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[2] / "calcgen_ray"
 
 LAYERS = {
-    "errors": 0, "space": 0, "config": 0, "settings": 0, "problem": 0, "runtime": 0,
+    "errors": 0, "space": 0, "section": 0, "training_config": 0, "config": 0, "storage": 0,
+    "settings": 0, "problem": 0, "runtime": 0,
     "cluster": 1, "local_cluster": 1, "judge": 1, "model": 1,
     "corpus": 2, "generate": 2, "registry": 2,
     "train": 3, "evaluate": 3, "jobs": 3,
@@ -17,7 +18,10 @@ LAYERS = {
     "cli": 8,
     "__init__": 9, "__main__": 9,
 }  # fmt: skip
-WITHIN = {"space": 0, "errors": 0, "problem": 0, "runtime": 0, "config": 1, "settings": 2}
+WITHIN = {
+    "space": 0, "errors": 0, "problem": 0, "runtime": 0, "section": 0, "storage": 1,
+    "training_config": 1, "config": 2, "settings": 3,
+}  # fmt: skip
 RAY_FILES = {"driver.py", "worker.py", "trial.py", "cluster.py", "deployment.py"}
 NEVER = {"judge": {"torch", "ray"}, "serving": {"calcgen_ray.train", "calcgen_ray.tune"}}
 

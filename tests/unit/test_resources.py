@@ -3,8 +3,8 @@
 import pytest
 
 from calcgen_ray import cluster
-from calcgen_ray.config import WorkersConfig
 from calcgen_ray.errors import ResourceError
+from calcgen_ray.training_config import WorkersConfig
 
 TWO = [{"CPU": 2.0, "GPU": 0.0}, {"CPU": 2.0, "GPU": 0.0}]
 MIXED = [{"CPU": 4.0, "GPU": 0.0}, {"CPU": 1.0, "GPU": 3.0}]

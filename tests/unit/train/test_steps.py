@@ -13,16 +13,17 @@ import torch
 from safetensors.torch import load_file
 
 from calcgen_ray import settings
-from calcgen_ray.config import OptimConfig
 from calcgen_ray.errors import CheckpointError
 from calcgen_ray.model.loading import load_model
 from calcgen_ray.model.packed import IGNORE, PackedLM
-from calcgen_ray.train import journal
+from calcgen_ray.train import journal, state
 from calcgen_ray.train.batches import fill_rows
-from calcgen_ray.train.loop import CHECKPOINTS, Loop
-from calcgen_ray.train.optimizer import load_state, make_optimizer, save_state
+from calcgen_ray.train.kept import CHECKPOINTS
+from calcgen_ray.train.loop import Loop
+from calcgen_ray.train.optimizer import make_optimizer
 from calcgen_ray.train.schedule import learning_rate
 from calcgen_ray.train.step import train_step
+from calcgen_ray.training_config import OptimConfig
 
 
 def cells(count, seed=0):
@@ -81,14 +82,14 @@ def test_decay_falls_on_matrices_only(tiny_model):
 
 
 def test_optimizer_state_of_another_model_is_refused(tiny_model, tmp_path):
-    model, path = load_model(str(tiny_model)), tmp_path / "optimizer.safetensors"
+    model = load_model(str(tiny_model))
     optimizer = make_optimizer(model, OptimConfig())
     PackedLM(model)(fill_rows([cells(1)], 64)).backward()
     optimizer.step()
-    save_state(optimizer, model, path)
+    state.write_whole(tmp_path, model, state.gather(model, optimizer, keep=True))
     other = torch.nn.Linear(2, 2)
     with pytest.raises(CheckpointError, match="another model"):
-        load_state(make_optimizer(other, OptimConfig()), other, path)
+        state.restore(tmp_path, other, make_optimizer(other, OptimConfig()))
 
 
 def weights(folder: Path) -> dict:
