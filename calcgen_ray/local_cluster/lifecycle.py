@@ -28,6 +28,8 @@ GRACE_SECONDS, ORPHAN_SECONDS = 15.0, 2.0
 def up(folder: Path, plan: Plan, *, token: bool = True, seconds: float = START_SECONDS) -> State:
     """Starts the cluster, or returns the one that already runs in that folder.
 
+    Of one that runs, workers that died are started anew.
+
     Raises:
         ResourceError: ports are taken, or this machine cannot do it.
         RunError: it was not whole in time; what had been started is ended again.
@@ -36,13 +38,13 @@ def up(folder: Path, plan: Plan, *, token: bool = True, seconds: float = START_S
     if not processes.PROC.joinpath("self/stat").is_file():
         raise ResourceError("a local cluster needs Linux: there is no /proc on this machine")
     with state.locked(folder):
-        found = state.read(folder)
+        found, deadline = state.read(folder), time.monotonic() + seconds
         if found and "head" in found.alive:
-            return found
+            return _repair(folder, found, deadline)
         if found:
             _end(folder, found)
         plans.check_free(plan)
-        return _start(folder, _prepare(folder, plan, token), time.monotonic() + seconds)
+        return _start(folder, _prepare(folder, plan, token), deadline)
 
 
 def down(folder: Path) -> bool:
@@ -100,6 +102,20 @@ def _start(folder: Path, running: State, deadline: float) -> State:
     return running
 
 
+def _repair(folder: Path, running: State, deadline: float) -> State:
+    """Starts the workers that died, once the head knows of it."""
+    dead = [name for name in running.plan.names if name not in running.alive]
+    if not dead:
+        return running
+    for name in dead:
+        processes.kill_node(running.ident, name)
+    _until(lambda: not set(dead) & set(live_nodes(running)), folder, running, deadline, dead)
+    running = _launch(folder, running, dead)
+    names = set(running.plan.names)
+    _until(lambda: names <= set(live_nodes(running)), folder, running, deadline)
+    return running
+
+
 def _launch(folder: Path, running: State, names: Sequence[str]) -> State:
     """Each in a session of its own, so that Ctrl-C in this terminal does not reach it.
 
@@ -107,12 +123,12 @@ def _launch(folder: Path, running: State, names: Sequence[str]) -> State:
     """
     environment = plans.environment(os.environ, running.plan, running.ident, running.token)
     for name in names:
-        (running.temp / name).mkdir()
+        (running.temp / name).mkdir(exist_ok=True)
         with (folder / f"{name}.log").open("wb") as log:
             child = subprocess.Popen(
                 running.plan.command(name, running.temp),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env=environment, start_new_session=True,
+                env={**environment, plans.NODE_MARKER: name}, start_new_session=True,
             )  # fmt: skip
         process = processes.identify(child.pid) or Process(child.pid, "ended")
         running = replace(running, nodes={**running.nodes, name: process})
@@ -120,9 +136,16 @@ def _launch(folder: Path, running: State, names: Sequence[str]) -> State:
     return running
 
 
-def _until(done: Callable[[], bool], folder: Path, running: State, deadline: float) -> None:
+def _until(
+    done: Callable[[], bool],
+    folder: Path,
+    running: State,
+    deadline: float,
+    known: Sequence[str] = (),
+) -> None:
+    """Waits; `known` are nodes that are dead already."""
     while not done():
-        ended = [name for name in running.nodes if name not in running.alive]
+        ended = [name for name in running.nodes if name not in {*running.alive, *known}]
         if ended:
             log = folder / f"{ended[0]}.log"
             raise RunError(f"{ended[0]}: ended while starting: {_last_line(log)}; see {log}")

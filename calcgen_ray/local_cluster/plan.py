@@ -14,6 +14,8 @@ from calcgen_ray.errors import ResourceError
 
 MARKER = "CALCGEN_LOCAL_CLUSTER"
 """Environment variable by which every process of a cluster is known: it is inherited."""
+NODE_MARKER = "CALCGEN_LOCAL_NODE"
+"""And this one tells of which of its nodes."""
 DEFAULT_PORT = 24300
 MAX_WORKERS = 16
 HEAD_PORTS, PORTS_PER_NODE = 5, 100

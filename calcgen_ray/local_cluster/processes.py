@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from calcgen_ray.local_cluster.plan import MARKER
+from calcgen_ray.local_cluster.plan import MARKER, NODE_MARKER
 
 PROC = Path("/proc")
 
@@ -59,6 +59,21 @@ def family(ident: str, known: Iterable[Process]) -> set[Process]:
     return {process for pid in found - {os.getpid()} if (process := identify(pid))}
 
 
+def of_node(ident: str, name: str) -> set[Process]:
+    """All live processes of one node of a cluster."""
+    mark = f"{NODE_MARKER}={name}"
+    pids = [pid for pid in _pids() if _marked(pid, ident) and _has(pid, mark)]
+    return {process for pid in pids if (process := identify(pid))}
+
+
+def kill_node(ident: str, name: str) -> None:
+    """Ends a node as a machine does that loses its power."""
+    gone = of_node(ident, name)
+    for process in gone:
+        process.signal(signal.SIGKILL)
+    _wait(gone, 5.0)
+
+
 def end(ident: str, stages: Iterable[Iterable[Process]], seconds: float) -> None:
     """Asks the processes of each stage to end, one stage after the other; then kills the rest."""
     known = [tuple(stage) for stage in stages]
@@ -93,8 +108,12 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _marked(pid: int, ident: str) -> bool:
+    return _has(pid, f"{MARKER}={ident}")
+
+
+def _has(pid: int, variable: str) -> bool:
     try:
         variables = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except OSError:  # ended, or another user's
         return False
-    return f"{MARKER}={ident}".encode() in variables
+    return variable.encode() in variables

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -58,11 +59,13 @@ def test_whoever_connects_gets_address_and_token(known):
 
 
 def test_up_where_one_runs_shows_it(tmp_path, known, capsys):
-    """And does not start another: the first process here is this test's own."""
-    state.write(tmp_path, known)
+    """And does not start another: the processes here are this test's own."""
+    state.write(tmp_path, replace(known, nodes=dict.fromkeys(known.nodes, known.nodes["head"])))
     assert main(["up", "--folder", str(tmp_path)]) == 0
     out = capsys.readouterr().out
     assert "0 of 2 alive (none)" in out and "127.0.0.1:21000" in out and "down --folder" in out
+    assert main(["status", "--folder", str(tmp_path)]) == 0
+    state.write(tmp_path, known)
     assert main(["status", "--folder", str(tmp_path)]) == 1
 
 
