@@ -236,9 +236,12 @@ def validate(config: ConfigArg, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def doctor(json: Json = False) -> None:
+def doctor(
+    storage: Annotated[str, typer.Option("--storage", help="Where runs lie.")] = "runs",
+    json: Json = False,
+) -> None:
     """Say what this machine and installation have: what a bug report needs."""
-    views.show_doctor(screen, json=json)
+    views.show_doctor(screen, storage, json=json)
 
 
 INTERRUPTED = "interrupted; the same command goes on from the last checkpoint"

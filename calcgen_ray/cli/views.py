@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calcgen_ray import cluster, runtime, settings
+from calcgen_ray.cli.checkup import checkup
 from calcgen_ray.cli.screen import Screen, text_of
 from calcgen_ray.config import Config
 from calcgen_ray.judge.isolation.layers import probe
@@ -33,8 +34,8 @@ def show_plan(screen: Screen, config: Config) -> None:
     })  # fmt: skip
 
 
-def show_doctor(screen: Screen, *, json: bool) -> None:
-    """Versions, CPUs, GPUs, number formats and the sandbox's layers on this machine."""
+def show_doctor(screen: Screen, storage: str, *, json: bool) -> None:
+    """Versions, CPUs, GPUs, number formats, what was tried, and the sandbox's layers."""
     flags = sorted({"avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon"} & runtime.cpu_flags())
     has = cluster.local_resources()
     device = runtime.pick_device("auto", has["GPU"])
@@ -43,16 +44,30 @@ def show_doctor(screen: Screen, *, json: bool) -> None:
         "cpus": int(has["CPU"]),
         "gpus": int(has["GPU"]),
         "cpu_flags": flags,
+        **_gpus(),
         "device": device,
         "precision": runtime.pick_precision("auto", device),
     }
     shown = {**facts, "cpu_flags": " ".join(flags) or "none of note"}
     screen.facts("calcgen doctor", shown)
+    checks = checkup(storage, os.environ)
+    screen.table("tried", [{"what": c.name, "found": c.found, "what to do": c.remedy or "-"}
+                           for c in checks])  # fmt: skip
     layers = [{"layer": layer.name, "holds": "on" if layer.on else "off", "reason": layer.reason}
               for layer in probe()]  # fmt: skip
     screen.table("sandbox: each layer tried by what it must deny", layers)
     if json:
-        screen.json({**facts, "sandbox": layers})
+        tried = [{"name": c.name, "found": c.found, "remedy": c.remedy} for c in checks]
+        screen.json({**facts, "tried": tried, "sandbox": layers})
+
+
+def _gpus() -> dict[str, str]:
+    """Name, memory and number formats of each kind of GPU; nothing where there is none."""
+    import torch
+
+    names = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+    kinds = {f"{p.name}, {p.total_memory / 2**30:.0f} GiB, sm_{p.major}{p.minor}" for p in names}
+    return {"gpu": "; ".join(sorted(kinds)), "cuda": str(torch.version.cuda)} if kinds else {}
 
 
 def show_corpus(screen: Screen, folder: Any, manifest: Mapping[str, Any]) -> None:

@@ -59,6 +59,9 @@ def test_ls_validate_doctor_and_dry_run(tmp_path):
     assert "good" in calcgen("validate", "embedded", cwd=tmp_path).stdout
     facts = json.loads(calcgen("doctor", "--json", cwd=tmp_path).stdout.splitlines()[-1])
     assert facts["torch"].startswith("2.13") and facts["cpus"] >= 1
+    tried = {check["name"]: check["found"] for check in facts["tried"]}
+    assert tried["storage"].startswith("runs: can be written")
+    assert "nothing promoted" in tried["registry"] and "8000: " in tried["endpoint's port"]
     plan = calcgen("train", "embedded", "workers.count=1", "--dry-run", cwd=tmp_path).stdout
     assert "resource plan" in plan and "workers:" in plan
     assert not list(tmp_path.iterdir())
