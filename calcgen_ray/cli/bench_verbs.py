@@ -59,6 +59,19 @@ def bench_trial(
     benches.trial(screen, load(config, overrides), json=json)
 
 
+@app.command("scale")
+def bench_scale(
+    config: ConfigArg = "embedded",
+    overrides: Overrides = None,
+    small: Annotated[bool, typer.Option("--small", help="Leave CodeGen-350M out.")] = False,
+    json: Json = False,
+) -> None:
+    """Two workers over one, and Ray's cost over plain torchrun."""
+    from calcgen_ray.cli import benches
+
+    benches.scale(screen, load(config, overrides), large=not small, json=json)
+
+
 @app.command("serve")
 def bench_serve(
     target: Annotated[str, typer.Argument(help="A run, a folder, or `embedded`.")] = "embedded",

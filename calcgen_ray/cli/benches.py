@@ -96,3 +96,15 @@ def train(screen: Screen, config: Config, *, json: bool) -> None:
     screen.facts("ratios", {k: v for k, v in found.items() if k != "useful_tokens_per_s"})
     if json:
         screen.json(found)
+
+
+def scale(screen: Screen, config: Config, *, large: bool, json: bool) -> None:
+    from calcgen_ray.bench.scale import bench_scale as measure
+
+    with screen.progress():
+        corpus = build(config, screen.advance)
+    found = measure(config, corpus, screen.say, large)
+    screen.facts("scaling", {k: v for k, v in found.items() if k != "arms"})
+    screen.table("arms", [{"arm": name, **figures} for name, figures in found["arms"].items()])
+    if json:
+        screen.json(found)

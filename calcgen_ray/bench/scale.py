@@ -1,0 +1,156 @@
+"""Two workers over one, and Ray over plain torchrun: each arm is a command of its own.
+
+Every worker has the same rows a step whatever their number (weak scaling, as a cluster is used), a
+thread and the machine's number format. Arms of one size take turns, so that a machine that slows
+down slows them all; a figure is the median over all steps but the first of each run.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from calcgen_ray import settings
+from calcgen_ray.config import Config
+from calcgen_ray.errors import RunError
+from calcgen_ray.train import journal
+
+NAME = "bench-scale"
+STEPS, ROUNDS, ROWS = 40, 3, 16
+LARGE_ROWS, LARGE_BLOCK, LARGE_STEPS = 8, 512, 4
+"""Rows of a worker's step, at the embedded size and at 350M: 4,096 places both."""
+LARGE = {"n_embd": 1024, "n_layer": 20, "n_head": 16, "rotary_dim": 32, "vocab_size": 51_200,
+         "n_positions": 2048, "n_ctx": 2048}  # fmt: skip
+"""CodeGen-350M: Salesforce/codegen-350M-mono, config.json."""
+
+
+@dataclass
+class Arm:
+    """One way to run: `seconds` and `tokens` of its steps, `first` from the command to step 1."""
+
+    name: str
+    workers: int
+    ray: bool
+    seconds: list[float] = field(default_factory=list)
+    tokens: list[int] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
+
+    @property
+    def step_s(self) -> float:
+        return _median(self.seconds)
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Useful tokens a second of all workers."""
+        return _median([t / s for t, s in zip(self.tokens, self.seconds, strict=True)])
+
+    def run(self, config: Config, corpus: Path, folder: Path) -> None:
+        """Trains once more in a new folder.
+
+        Raises:
+            RunError: the command failed.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        path = folder.with_suffix(".yaml")
+        path.write_text(settings.dump(config), "utf-8")
+        plain = ["torch.distributed.run", "--standalone", f"--nproc-per-node={self.workers}", "-m",
+                 "calcgen_ray.bench.alone", str(path), str(corpus), str(folder)]  # fmt: skip
+        command = ["calcgen_ray", "train", str(path)] if self.ray else plain
+        begin = time.time()
+        done = subprocess.run(
+            [sys.executable, "-m", *command], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise RunError(f"{self.name}: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
+        steps = [e for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
+        self.first.append(steps[0]["time"] - begin)
+        self.seconds += [step["seconds"] for step in steps[1:]]
+        self.tokens += [step["tokens"] for step in steps[1:]]
+        shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Size:
+    """A model's size: what changes in the configuration, and the rows of a worker's step."""
+
+    changes: dict[str, Any]
+    rows: int
+
+    def of(self, config: Config, workers: int) -> Config:
+        return settings.replace(
+            config,
+            {"run.name": NAME, "train.checkpoint_steps": 10_000, "train.valid_cells": 1,
+             "workers.count": workers, "train.batch_size": self.rows * workers, **self.changes},
+        )  # fmt: skip
+
+
+def bench_scale(
+    config: Config, corpus: Path, say: Callable[[str], None], large: bool = True
+) -> dict[str, Any]:
+    """Measures at the embedded size, and with `large` at CodeGen-350M's with random weights.
+
+    Returns speedup_embedded and speedup_350m (useful tokens a second, two workers over one),
+    ray_over_torchrun (a step of two workers), ray_start_s (from the command to the first step,
+    Ray's less torchrun's), and each arm's figures.
+    """
+    one, two = Arm("ray, 1 worker", 1, True), Arm("ray, 2 workers", 2, True)
+    plain = Arm("torchrun, 2 workers", 2, False)
+    arms, small = [one, two, plain], Size({"train.steps": STEPS}, ROWS)
+    for number in range(ROUNDS):
+        say(f"embedded size, round {number + 1} of {ROUNDS}")
+        for arm in arms:
+            arm.run(small.of(config, arm.workers), corpus, Path(config.run.storage) / NAME)
+    found: dict[str, Any] = {
+        "speedup_embedded": round(two.tokens_per_s / one.tokens_per_s, 3),
+        "ray_over_torchrun": round(two.step_s / plain.step_s, 3),
+        "ray_start_s": round(_median(two.first) - _median(plain.first), 1),
+    }
+    if large:
+        big = _large(config, corpus, say)
+        found["speedup_350m"] = round(big[1].tokens_per_s / big[0].tokens_per_s, 3)
+        arms += big
+    found["arms"] = {
+        arm.name: {"step_s": round(arm.step_s, 3), "tokens_per_s": round(arm.tokens_per_s),
+                   "first_step_s": round(_median(arm.first), 1), "steps": len(arm.seconds)}
+        for arm in arms
+    }  # fmt: skip
+    return found
+
+
+def _large(config: Config, corpus: Path, say: Callable[[str], None]) -> list[Arm]:
+    folder = Path(config.run.storage) / f"{NAME}-350m"
+    model = _large_model(folder)
+    size = Size(
+        {"model": str(model), "train.steps": LARGE_STEPS, "train.block_size": LARGE_BLOCK,
+         "train.micro_batch_size": 2}, LARGE_ROWS,
+    )  # fmt: skip
+    arms = [Arm("ray, 1 worker, 350M", 1, True), Arm("ray, 2 workers, 350M", 2, True)]
+    for arm in arms:
+        say(arm.name)
+        arm.run(size.of(config, arm.workers), corpus, Path(config.run.storage) / NAME)
+    shutil.rmtree(model)
+    return arms
+
+
+def _large_model(folder: Path) -> Path:
+    """A folder with CodeGen-350M's architecture, random weights and the embedded tokenizer."""
+    import torch
+    from transformers import CodeGenConfig, CodeGenForCausalLM
+
+    from calcgen_ray.model.loading import load_model_tokenizer
+
+    torch.manual_seed(0)
+    CodeGenForCausalLM(CodeGenConfig(**LARGE)).save_pretrained(folder)
+    load_model_tokenizer("embedded").save_pretrained(folder)
+    return folder
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
