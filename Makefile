@@ -1,6 +1,7 @@
 # make demo        the main job, then an endpoint until Ctrl-C  (ONCE=1: stop after one completion)
 # make test        lint, types, all tests
 # make soak        tests that take long: ten thousand verdicts, properties on other examples
+# make chaos       workers, nodes and drivers killed at random, on a cluster of three nodes
 # make base        the base model anew, hours; goes on where it was interrupted
 # make cluster     a Ray cluster of a head and two workers on this machine, with a token
 # make cluster-down  ends that one and no other
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: venv demo test soak base cluster cluster-down lint types clean
+.PHONY: venv demo test soak chaos base cluster cluster-down lint types clean
 
 venv: $(STAMP)
 
@@ -29,6 +30,9 @@ test: lint types
 soak: venv
 	$(BIN)/pytest -m soak -s
 	$(BIN)/pytest tests/unit --hypothesis-profile=default
+
+chaos: venv
+	$(BIN)/pytest -m chaos -s
 
 base: venv
 	$(BIN)/calcgen pretrain base --out calcgen_ray/model/embedded

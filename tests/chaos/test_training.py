@@ -1,0 +1,145 @@
+"""Workers, nodes and drivers that are killed while training: the weights are those of no fault."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from calcgen_ray import settings
+from calcgen_ray.model import checkpoint as checkpoints
+from calcgen_ray.train.kept import CHECKPOINTS
+
+from .conftest import kill
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
+LONG = pytest.mark.chaos
+SAVES = 3
+
+
+@pytest.fixture(scope="module")
+def config(tiny_config):
+    return settings.replace(
+        tiny_config,
+        {"workers.count": 2, "workers.max_failures": 100, "train.epochs": 20,
+         "train.batch_size": 2, "train.checkpoint_steps": SAVES},
+    )  # fmt: skip
+
+
+def weights(folder):
+    return load_file(checkpoints.latest(folder / CHECKPOINTS).path / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def unbroken(machines, config, corpus, tmp_path_factory):
+    """Weights and steps of a run that nothing disturbed."""
+    job = machines.job("train", config, corpus, tmp_path_factory.mktemp("unbroken") / "run")
+    assert job.wait() == 0, job.log[-2000:]
+    return weights(job.folder), job.journal[-1]["step"]
+
+
+def check(job, unbroken, machines):
+    """The run came to its end, with the same weights to the bit, and nothing is left behind."""
+    assert job.process.poll() == 0, job.log[-2000:]
+    after = weights(job.folder)
+    assert all(torch.equal(after[name], value) for name, value in unbroken[0].items())
+    free, total, groups = machines.left()
+    assert (free, groups) == (total, 0)
+
+
+def reached(step):
+    return lambda entries: bool(entries) and entries[-1]["step"] >= step
+
+
+def starts(job):
+    return [entry for entry in job.journal if entry["event"] == "start"]
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=LONG)])
+def test_workers_killed_at_random_steps(machines, config, corpus, unbroken, tmp_path, kills):
+    rng = random.Random(kills)
+    steps = sorted(rng.sample(range(2, unbroken[1] - 12), kills))
+    job = machines.job("train", config, corpus, tmp_path / "run")
+    lost, began = [], time.monotonic()
+    for step in steps:
+        seen = len(starts(job))
+        if not job.until(
+            lambda e, step=step: reached(step)(e) and len(machines.train_workers()) == 2
+        ):
+            break
+        before = job.journal[-1]["step"]
+        kill(rng.choice(machines.train_workers()))
+        job.until(lambda e, seen=seen: len([x for x in e if x["event"] == "start"]) > seen)
+        lost.append(before - starts(job)[-1]["step"])
+    assert job.wait() == 0, job.log[-2000:]
+    print(f"\n{len(lost)} workers killed at steps {steps}: at most {max(lost)} steps done again, "
+          f"{time.monotonic() - began:.0f} s")  # fmt: skip
+    assert len(lost) == kills
+    assert max(lost) <= SAVES + 5  # some steps pass between the look at the journal and the signal
+    check(job, unbroken, machines)
+
+
+@pytest.mark.parametrize("losses", [1, pytest.param(4, marks=LONG)])
+def test_nodes_lost(machines, config, corpus, unbroken, tmp_path, losses):
+    job = machines.job("train", config, corpus, tmp_path / "run")
+    for number in range(losses):
+        name = f"worker-{number % 2 + 1}"
+        assert job.until(reached((number + 1) * unbroken[1] // (losses + 2)))
+        machines.lose(name)
+        machines.mend()
+    assert job.wait() == 0, job.log[-2000:]
+    assert len(starts(job)) > losses
+    check(job, unbroken, machines)
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=LONG)])
+def test_drivers_killed(machines, config, corpus, unbroken, tmp_path, kills):
+    job = machines.job("train", config, corpus, tmp_path / "run")
+    for number in range(kills):
+        assert job.until(reached((number + 1) * unbroken[1] // (kills + 2)))
+        job.process.kill()
+        job.process.wait()
+        job.start()
+    assert job.wait() == 0, job.log[-2000:]
+    check(job, unbroken, machines)
+
+
+@pytest.mark.parametrize("who", ["driver", "worker"])
+def test_sigterm_saves_first(machines, config, corpus, unbroken, tmp_path, who):
+    """Preemption: a checkpoint after the step under way, within seconds, and an exact way on."""
+    rare = settings.replace(config, {"train.checkpoint_steps": 10_000, "train.eval_steps": 10_000})
+    job = machines.job("train", rare, corpus, tmp_path / "run")
+    assert job.until(reached(7))
+    before, began = job.journal[-1]["step"], time.monotonic()
+    if who == "driver":
+        job.process.send_signal(signal.SIGTERM)
+        assert job.wait(60) == 143, job.log[-2000:]
+        assert "told to end and saved a checkpoint" in job.log
+        job.start()
+    else:
+        os.kill(machines.train_workers()[1], signal.SIGTERM)
+    assert job.until(lambda entries: len([e for e in entries if e["event"] == "start"]) > 1)
+    resumed = starts(job)[-1]["step"]
+    print(f"\nSIGTERM to the {who} at step {before}: on from step {resumed}, "
+          f"{time.monotonic() - began:.1f} s")  # fmt: skip
+    assert resumed >= before and resumed % starts(job)[-1]["steps_per_epoch"]
+    assert job.wait() == 0, job.log[-2000:]
+    check(job, unbroken, machines)
+
+
+def test_an_elastic_run_goes_on_with_what_is_left(machines, config, corpus, unbroken, tmp_path):
+    elastic = settings.replace(config, {"workers.min_count": 1})
+    job = machines.job("train", elastic, corpus, tmp_path / "run")
+    assert job.until(reached(unbroken[1] // 3))
+    machines.lose("worker-2")
+    try:
+        assert job.wait() == 0, job.log[-2000:]
+    finally:
+        machines.mend()
+    assert [start["workers"] for start in starts(job)][-1] == 1
+    after = weights(job.folder)
+    for name, value in unbroken[0].items():  # sums in another order
+        torch.testing.assert_close(after[name], value, atol=2e-3, rtol=0)
