@@ -82,6 +82,8 @@ class Mirror:
             self._fs, self._base = fs.FileSystem.from_uri(uri)
         except (ArrowException, OSError, ValueError) as error:
             raise ConfigError(f"run.storage: {uri!r}: {str(error).splitlines()[0]}") from None
+        if not self._base.strip("/"):
+            raise ConfigError(f"run.storage: {uri!r} names no bucket; write s3://bucket/runs")
 
     def push(self, path: Path) -> None:
         """Puts a file or folder of the copy into the bucket, a folder's manifest last.

@@ -26,7 +26,7 @@ def judge(screen: Screen, config: Config, *, json: bool) -> None:
 
 def tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
     from calcgen_ray.bench.tune import bench_tune as measure
-    from calcgen_ray.report.search import plot_search
+    from calcgen_ray.report.search import plot_race, plot_search
     from calcgen_ray.tune import table
 
     if table.differing(search, grid):
@@ -52,6 +52,8 @@ def tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
         plots = [
             path for one in (search, grid) for path in plot_search(one, pipeline.run_folder(one))
         ]
+        folders = {"search": pipeline.run_folder(search), "grid": pipeline.run_folder(grid)}
+        plots.append(plot_race(folders["search"] / "search_and_grid.png", folders))
         screen.facts("search and grid", found)
         screen.say(f"plots: {', '.join(str(path) for path in plots)}")
         if json:

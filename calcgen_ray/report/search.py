@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def _tiles(
     middle = (image.norm.vmin + image.norm.vmax) / 2
     for y, line in enumerate(table):
         for x, value in enumerate(line):
-            color = "white" if value < middle else "black"
+            color = "black" if value < middle else "white"  # low is light
             axes.text(x, y, f"{value:.3f}", ha="center", va="center", color=color, fontsize=8)
     figure.colorbar(image, label="perplexity")
 
@@ -82,7 +82,7 @@ def _points(figure: Any, axes: Any, trials: Sequence[Trial], epochs: Sequence[An
             c=[t.perplexity for t in some], cmap="viridis_r", marker=MARKS[state], label=state,
             vmin=min(t.perplexity for t in trials), vmax=max(t.perplexity for t in trials), s=70,
         )  # fmt: skip
-    axes.set_xscale("log")
+    _rate_axis(axes)
     axes.set_yscale("log", base=2)
     axes.set_yticks(list(epochs), [f"{n:g}" for n in epochs])
     best = trials[0]
@@ -90,6 +90,15 @@ def _points(figure: Any, axes: Any, trials: Sequence[Trial], epochs: Sequence[An
                   best.values["train.epochs"]), (8, 8), textcoords="offset points")  # fmt: skip
     axes.legend(frameon=False, fontsize=8)
     figure.colorbar(points, label="perplexity")
+
+
+def _rate_axis(axes: Any) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0e}".replace("e-0", "e-"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _curves(path: Path, trials: Sequence[Trial]) -> Path:
@@ -133,6 +142,20 @@ def _spent(path: Path, trials: Sequence[Trial]) -> Path:
     line = best_so_far(trials)
     axes.step(*zip(*line, strict=True), where="post", color=BLUE, linewidth=2)
     axes.annotate(f"{line[-1][1]:.3f}", line[-1], (-4, 8), textcoords="offset points", ha="right")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g} M")
+    figure.savefig(path)
+    return path
+
+
+def plot_race(path: Path, searches: Mapping[str, Path]) -> Path:
+    """Draws the best so far of several searches, by name, against the tokens spent."""
+    figure, axes = _figure("Best so far", "training tokens, all trials", "perplexity (log)")
+    by_logarithm(axes)
+    for color, (name, folder) in zip((ORANGE, BLUE, GREY), searches.items(), strict=False):
+        line = best_so_far(read(folder))
+        axes.step(*zip(*line, strict=True), where="post", color=color, linewidth=2, label=name)
+        axes.plot(*line[-1], marker="o", color=color)
+    axes.legend(frameon=False)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g} M")
     figure.savefig(path)
     return path

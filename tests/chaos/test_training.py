@@ -1,4 +1,7 @@
-"""Workers, nodes and drivers that are killed while training: the weights are those of no fault."""
+"""Workers, nodes and drivers that are killed while training: the weights are those of no fault.
+
+The short forms of what is marked chaos are in tests/ray/test_training_on_ray.py.
+"""
 
 import os
 import random
@@ -58,7 +61,8 @@ def starts(job):
     return [entry for entry in job.journal if entry["event"] == "start"]
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=LONG)])
+@LONG
+@pytest.mark.parametrize("kills", [20])
 def test_workers_killed_at_random_steps(machines, config, corpus, unbroken, tmp_path, kills):
     rng = random.Random(kills)
     steps = sorted(rng.sample(range(2, unbroken[1] - 12), kills))
@@ -95,7 +99,8 @@ def test_nodes_lost(machines, config, corpus, unbroken, tmp_path, losses):
     check(job, unbroken, machines)
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=LONG)])
+@LONG
+@pytest.mark.parametrize("kills", [10])
 def test_drivers_killed(machines, config, corpus, unbroken, tmp_path, kills):
     job = machines.job("train", config, corpus, tmp_path / "run")
     for number in range(kills):
@@ -130,6 +135,7 @@ def test_sigterm_saves_first(machines, config, corpus, unbroken, tmp_path, who):
     check(job, unbroken, machines)
 
 
+@LONG
 def test_an_elastic_run_goes_on_with_what_is_left(machines, config, corpus, unbroken, tmp_path):
     elastic = settings.replace(config, {"workers.min_count": 1})
     job = machines.job("train", elastic, corpus, tmp_path / "run")

@@ -1,0 +1,79 @@
+"""A search on several nodes, of which some are lost, and whose driver is killed: the same best."""
+
+import re
+
+import pytest
+
+from calcgen_ray import settings
+from calcgen_ray.train import journal
+from calcgen_ray.tune.study import read
+
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module")
+def search(tiny_config):
+    return settings.replace(
+        tiny_config,
+        {
+            "train.epochs": 12, "train.batch_size": 2, "workers.max_failures": 100,
+            "tune.trials": 4, "tune.scheduler": "none", "tune.searcher": "grid",
+            "tune.space": {"optim.lr": {"choice": [1e-5, 1e-4, 1e-3, 1e-2]}},
+        },
+    )  # fmt: skip
+
+
+def best(job):
+    return re.findall(r"best (\d+) (\S+)", job.log)[-1]
+
+
+@pytest.fixture(scope="module")
+def unbroken(machines, search, corpus, tmp_path_factory):
+    job = machines.job("tune", search, corpus, tmp_path_factory.mktemp("unbroken") / "search")
+    assert job.wait() == 0, job.log[-2000:]
+    return best(job)
+
+
+def finished(job):
+    """Numbers of the trials that are over, and how often each began."""
+    if not (job.folder / "study.json").is_file():
+        return {}
+    over = [trial.number for trial in read(job.folder) if trial.state == "finished"]
+    return {number: begun(job.folder / "trials" / f"{number:04d}") for number in over}
+
+
+def begun(trial):
+    return sum(e["event"] == "start" for e in journal.read(trial / journal.JOURNAL))
+
+
+def check(job, unbroken, machines, before):
+    assert job.wait() == 0, job.log[-2000:]
+    assert best(job) == unbroken
+    after = finished(job)
+    assert len(after) == 4 and all(after[n] == times for n, times in before.items())
+    free, total, groups = machines.left()
+    assert (free, groups) == (total, 0)
+
+
+def test_nodes_lost_in_a_search(machines, search, corpus, unbroken, tmp_path):
+    job = machines.job("tune", search, corpus, tmp_path / "search")
+    for number in (1, 2):
+        job.until(
+            lambda _, over=number - 1: len(finished(job)) >= over and machines.train_workers()
+        )
+        machines.lose(f"worker-{number}")
+        machines.mend()
+    check(job, unbroken, machines, {})
+
+
+def test_drivers_of_a_search_killed(machines, search, corpus, unbroken, tmp_path):
+    job, before = machines.job("tune", search, corpus, tmp_path / "search"), {}
+    for number in range(5):
+        job.until(
+            lambda _, over=number // 2: len(finished(job)) >= over and machines.train_workers()
+        )
+        before |= finished(job)
+        job.process.kill()
+        job.process.wait()
+        job.start()
+    check(job, unbroken, machines, before)
