@@ -27,7 +27,7 @@ from calcgen_ray.generate.job import Job, Pause, Sink, Ticket
 from calcgen_ray.generate.rows import MAX_BATCH_TOKENS, Row, batches, stream_seed
 from calcgen_ray.generate.stops import StopWatch
 
-SLICE_SECONDS = 0.15
+SLICE_SECONDS = 0.3
 """How long a batch keeps others waiting; the shorter, the more often its rows are read again."""
 MOST_ROWS = 32
 SPREAD = 64

@@ -1,6 +1,7 @@
 """One replica of the endpoint on Ray Serve: what it has loaded, behind the routes of api.py."""
 
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,11 @@ from calcgen_ray.serving.backend import Backend
 from calcgen_ray.serving.loading import Model, load, load_first
 from calcgen_ray.serving.models import Models
 from calcgen_ray.serving.running import CodeRunner
+
+
+SWITCH_SECONDS = 0.0005
+"""How long Python lets a thread run before another one may: the engine tells of every token, and at
+Python's 5 ms it would wait for whatever request is being read or answered."""
 
 
 class Served(BaseModel):
@@ -49,6 +55,7 @@ class Sampler:
 
     def __init__(self, served: Served) -> None:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.served = served
         opening = _opener(served)
         registry = Registry(Path(served.registry)) if served.registry else None
