@@ -85,6 +85,24 @@ class Mirror:
         if not self._base.strip("/"):
             raise ConfigError(f"run.storage: {uri!r} names no bucket; write s3://bucket/runs")
 
+    def check(self) -> None:
+        """Writes a file and reads it again.
+
+        Raises:
+            ResourceError: the bucket does not answer, or not to these keys.
+        """
+        probe = self.root / f".check-{uuid.uuid4().hex[:12]}"
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_text("x")
+        try:
+            self.push(probe)
+            self.pull(probe)
+            self.sweep(probe.name)
+        except OSError as error:
+            raise ResourceError(f"run.storage: {self.uri}: {str(error).splitlines()[0]}") from None
+        finally:
+            probe.unlink(missing_ok=True)
+
     def push(self, path: Path) -> None:
         """Puts a file or folder of the copy into the bucket, a folder's manifest last.
 

@@ -57,18 +57,9 @@ def _folder(storage: Path) -> Check:
 
 def _bucket(uri: str) -> Check:
     try:
-        mirror = Mirror(uri, "doctor")
-        probe = mirror.root / f".doctor-{os.getpid()}"
-        probe.parent.mkdir(parents=True, exist_ok=True)
-        probe.write_text("x")
-        mirror.push(probe)
-        mirror.pull(probe)
-        mirror.sweep(probe.name)
-        probe.unlink()
-    except (CalcgenError, OSError) as error:
-        return Check(
-            "storage", str(error).splitlines()[0], "check the URI, its keys and its region"
-        )
+        Mirror(uri, "doctor").check()
+    except CalcgenError as error:
+        return Check("storage", str(error), "check the URI, its keys and its region")
     return Check("storage", f"{uri}: written and read")
 
 

@@ -46,6 +46,8 @@ def train(screen: Screen, config: Config, *, json: bool) -> None:
 
     storage = config.run.storage
     mirror = Mirror(storage, "driver") if is_bucket(storage) else None
+    if mirror:
+        mirror.check()  # before the corpus is made, which may take minutes
     here = settings.replace(config, {"run.storage": str(mirror.root)}) if mirror else config
     folder = pipeline.run_folder(here)
     with screen.quiet(folder / LOG):

@@ -20,7 +20,6 @@ from calcgen_ray.serving.loading import Model, load, load_first
 from calcgen_ray.serving.models import Models
 from calcgen_ray.serving.running import CodeRunner
 
-
 SWITCH_SECONDS = 0.0005
 """How long Python lets a thread run before another one may: the engine tells of every token, and at
 Python's 5 ms it would wait for whatever request is being read or answered."""

@@ -41,6 +41,7 @@ def train(
         StoppedError: this process got SIGTERM; a checkpoint was saved after the step under way.
     """
     if mirror is not None:
+        mirror.check()
         mirror.pull(folder)
         mirror.push(corpus)
     run.prepare(config, folder)

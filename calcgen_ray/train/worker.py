@@ -41,6 +41,7 @@ def train_worker(payload: Mapping[str, Any]) -> dict[str, Any]:
     corpus, folder = root / payload["corpus"], root / payload["folder"]
     if mirror is not None:
         mirror.pull(corpus)
+        folder.mkdir(parents=True, exist_ok=True)
     device = ray.train.torch.get_device()
     runtime.set_threads(int(config.workers.cpus))
     loop = Loop(

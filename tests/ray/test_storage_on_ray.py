@@ -1,5 +1,6 @@
 """A bucket as storage, against an S3 server on loopback; and nodes that do not see a folder."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ def home(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bucket(home):
     """URI of a folder in a bucket, with one name to fill in."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -293,10 +293,10 @@ def test_a_slice_is_as_long_as_reading_its_text_took():
     slow = Slow(0.005, reading=2 * SLICE_SECONDS)
     batcher = Batcher(slow)
     heard = [Listener(), Listener()]
-    batcher.submit(["abc"], replace(GREEDY, max_tokens=80), heard[0])
-    batcher.submit(["abd"], replace(GREEDY, max_tokens=80, top_k=5), heard[1])
+    batcher.submit(["abc"], replace(GREEDY, max_tokens=200), heard[0])
+    batcher.submit(["abd"], replace(GREEDY, max_tokens=200, top_k=5), heard[1])
     for listener in heard:
-        assert [len(row) for row in listener.wait(1)] == [80]
+        assert [len(row) for row in listener.wait(1)] == [200]
     batcher.close()
     assert len(slow.batches) > 2 and slow.made[0] > 10  # not the one or two of a slice long over
 
