@@ -122,6 +122,12 @@ def fit(trainer: Any) -> None:
             found = _ours(cause)
             if found is not None:
                 raise found from None
+        if "out of memory" in str(error) or "out of memory" in str(failures):
+            raise TrainingError(
+                "training failed: a worker was ended since its node ran out of memory; lower "
+                "train.micro_batch_size, set train.gradient_checkpointing=true, or spread the model "
+                "with workers.strategy=fsdp"
+            ) from None
         cause = next(iter(failures.values()), error)
         lines = [line for line in str(cause).strip().splitlines() if line.strip()]
         raise TrainingError(f"training failed: {lines[-1] if lines else cause!r}") from None
