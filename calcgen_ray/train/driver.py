@@ -125,8 +125,8 @@ def fit(trainer: Any) -> None:
         if "out of memory" in str(error) or "out of memory" in str(failures):
             raise TrainingError(
                 "training failed: a worker was ended since its node ran out of memory; lower "
-                "train.micro_batch_size, set train.gradient_checkpointing=true, or spread the model "
-                "with workers.strategy=fsdp"
+                "train.micro_batch_size, set train.gradient_checkpointing=true, or spread the "
+                "model with workers.strategy=fsdp"
             ) from None
         cause = next(iter(failures.values()), error)
         lines = [line for line in str(cause).strip().splitlines() if line.strip()]
