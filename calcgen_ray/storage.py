@@ -142,8 +142,9 @@ class Mirror:
         return sorted(info.base_name for info in self._fs.get_file_info(selector))
 
     def delete(self, path: Path) -> None:
-        """Removes a folder from the bucket."""
-        retried(lambda: self._fs.delete_dir(self._remote(path)))
+        """Removes a folder from the bucket, if it is there."""
+        if self.has(path):
+            retried(lambda: self._fs.delete_dir(self._remote(path)))
 
     def sweep(self, prefix: str) -> None:
         """Removes the files right under the folder whose names begin so."""

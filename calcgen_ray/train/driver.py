@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +12,12 @@ from typing import Any
 
 from calcgen_ray import cluster
 from calcgen_ray.config import Config
+from calcgen_ray.corpus import store
 from calcgen_ray.errors import CalcgenError, StoppedError, TrainingError
 from calcgen_ray.runtime import Device
 from calcgen_ray.storage import Mirror
 from calcgen_ray.train import journal, run
+from calcgen_ray.train.kept import CHECKPOINTS
 
 Listener = Callable[[journal.Entry], None]
 
@@ -41,10 +44,10 @@ def train(
         StoppedError: this process got SIGTERM; a checkpoint was saved after the step under way.
     """
     if mirror is not None:
-        mirror.check()
-        mirror.pull(folder)
-        mirror.push(corpus)
+        _fetch(mirror, corpus, folder)
     run.prepare(config, folder)
+    if mirror is not None:
+        mirror.push(folder / run.CONFIG)
     with run.locked(folder):
         if not run.is_finished(folder):
             cluster.connect()
@@ -63,6 +66,17 @@ def train(
                 )
         journal.write_table(folder / journal.JOURNAL, folder / journal.TABLE)
         return run.result(folder)
+
+
+def _fetch(mirror: Mirror, corpus: Path, folder: Path) -> None:
+    """Makes this process's copy of the run the bucket's, and puts the corpus there."""
+    mirror.check()
+    shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+    for name in (run.CONFIG, journal.JOURNAL):
+        (folder / name).unlink(missing_ok=True)
+    mirror.pull(folder)
+    if not mirror.has(corpus / store.MANIFEST):
+        mirror.push(corpus)
 
 
 def make_trainer(

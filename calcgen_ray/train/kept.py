@@ -73,11 +73,11 @@ class Kept:
                 f"{target}: could not be saved: {error.strerror or error}; the checkpoints before "
                 "it are whole: mend the storage, and the same command goes on from the newest"
             ) from None
+        before = set(self.root.iterdir())
         checkpoints.prune(self.root, keep)
         if self.mirror is not None:
-            for name in self.mirror.names(self.root):
-                if not (self.root / name).exists():
-                    self.mirror.delete(self.root / name)
+            for folder in before - set(self.root.iterdir()):  # not those that were never here
+                self.mirror.delete(folder)
         return target.name
 
     def tell(self) -> None:

@@ -101,6 +101,19 @@ def test_a_run_in_a_bucket_goes_on_on_a_machine_that_has_nothing(
     assert all(torch.equal(after[name], value) for name, value in weights.items())
 
 
+def test_a_run_that_was_deleted_from_the_bucket_begins_anew(tiny_config, corpus, bucket, joined):
+    uri = bucket.format("anew")
+    config = settings.replace(tiny_config, {"run.storage": uri, "train.epochs": 1})
+    _, mirror = run(config, corpus, uri)
+    mirror.delete(mirror.root / "run")
+    changed = settings.replace(config, {"optim.lr": 1e-4})
+    heard = []
+    train(changed, mirror.root / "corpora/one", mirror.root / "run", heard.append, mirror)
+    assert [e["step"] for e in heard if e["event"] == "start"] == [0]
+    with pytest.raises(ConfigError, match=r"made with optim\.lr=0\.0001"):
+        run(config, corpus, uri)
+
+
 def test_a_checkpoint_that_is_cut_in_the_bucket_is_not_taken(tiny_config, corpus, bucket, joined):
     uri = bucket.format("cut")
     config = settings.replace(tiny_config, {"run.storage": uri})
