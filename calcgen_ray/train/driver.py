@@ -144,7 +144,7 @@ def fit(trainer: Any) -> None:
             ) from None
         cause = next(iter(failures.values()), error)
         lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-        raise TrainingError(f"training failed: {lines[-1] if lines else cause!r}") from None
+        raise TrainingError(f"training failed: {lines[-1] if lines else repr(cause)}") from None
 
 
 def _ours(error: BaseException | None) -> CalcgenError | None:
