@@ -27,8 +27,12 @@ WORKERS_STAY = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
 """Keeps workers where the driver is: relative paths of models and folders mean the same to them."""
 
 
-def connect() -> None:
+def connect(*, dashboard: bool = True) -> None:
     """Joins the cluster that Ray's own address names, else starts one on this machine.
+
+    Args:
+        dashboard: of a cluster that is started. It takes ten processes, and a few per cent of two
+            busy cores; what frees a killed trial's resources asks it.
 
     Raises:
         ResourceError: the named cluster does not answer.
@@ -50,7 +54,8 @@ def connect() -> None:
         return
     for name, value in SERVE_DEFAULTS.items():
         os.environ.setdefault(name, value)
-    quiet |= {"num_cpus": cpu_count(), "object_store_memory": OBJECT_STORE_BYTES}
+    quiet |= {"num_cpus": cpu_count(), "object_store_memory": OBJECT_STORE_BYTES,
+              "include_dashboard": dashboard}  # fmt: skip
     with _address_in_environment():
         ray.init(address="local", **quiet)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from calcgen_ray import cluster
 from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
 from calcgen_ray.corpus.build import build
@@ -54,6 +55,7 @@ def run(config: Config, listeners: Listeners) -> dict[str, Any]:
     search.check(search_config(config))
     listeners.say("corpus: reading, making and running cells")
     corpus = build(config, listeners.stage)
+    cluster.connect()
     listeners.say(f"training: {config.workers.count} Ray Train workers")
     trained = training.train(config, corpus, folder, listeners.train)
     plot_run(folder)

@@ -50,7 +50,7 @@ def train(
         mirror.push(folder / run.CONFIG)
     with run.locked(folder):
         if not run.is_finished(folder):
-            cluster.connect()
+            cluster.connect(dashboard=False)
             device = cluster.fit(config.workers, cluster.nodes())
             cluster.try_storage(mirror.uri if mirror else str(folder.resolve()))
             path, pull = folder / journal.JOURNAL, mirror.pull if mirror else None
