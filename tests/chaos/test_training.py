@@ -86,7 +86,8 @@ def test_workers_killed_at_random_steps(machines, config, corpus, unbroken, tmp_
     check(job, unbroken, machines)
 
 
-@pytest.mark.parametrize("losses", [1, pytest.param(4, marks=LONG)])
+@LONG
+@pytest.mark.parametrize("losses", [4])
 def test_nodes_lost(machines, config, corpus, unbroken, tmp_path, losses):
     job = machines.job("train", config, corpus, tmp_path / "run")
     for number in range(losses):
@@ -112,25 +113,39 @@ def test_drivers_killed(machines, config, corpus, unbroken, tmp_path, kills):
     check(job, unbroken, machines)
 
 
-@pytest.mark.parametrize("who", ["driver", "worker"])
-def test_sigterm_saves_first(machines, config, corpus, unbroken, tmp_path, who):
-    """Preemption: a checkpoint after the step under way, within seconds, and an exact way on."""
+def test_a_worker_is_told_to_end_a_node_is_lost_the_driver_is_told_to_end(
+    machines, config, corpus, unbroken, tmp_path
+):
+    """SIGTERM: a checkpoint after the step under way, and an exact way on from it."""
     rare = settings.replace(config, {"train.checkpoint_steps": 10_000, "train.eval_steps": 10_000})
     job = machines.job("train", rare, corpus, tmp_path / "run")
+
+    def going_on(times):
+        """The step from which the run goes on after it began so often."""
+        assert job.until(lambda entries: len([e for e in entries if e["event"] == "start"]) > times)
+        return starts(job)[-1]["step"]
+
     assert job.until(reached(7))
     before, began = job.journal[-1]["step"], time.monotonic()
-    if who == "driver":
-        job.process.send_signal(signal.SIGTERM)
-        assert job.wait(60) == 143, job.log[-2000:]
-        assert "told to end and saved a checkpoint" in job.log
-        job.start()
-    else:
-        os.kill(machines.train_workers()[1], signal.SIGTERM)
-    assert job.until(lambda entries: len([e for e in entries if e["event"] == "start"]) > 1)
-    resumed = starts(job)[-1]["step"]
-    print(f"\nSIGTERM to the {who} at step {before}: on from step {resumed}, "
+    os.kill(machines.train_workers()[1], signal.SIGTERM)
+    resumed = going_on(1)
+    print(f"\nSIGTERM to a worker at step {before}: on from {resumed} in "
           f"{time.monotonic() - began:.1f} s")  # fmt: skip
     assert resumed >= before and resumed % starts(job)[-1]["steps_per_epoch"]
+
+    assert job.until(reached(unbroken[1] // 3))
+    machines.lose("worker-2")
+    machines.mend()
+    going_on(2)
+
+    assert job.until(reached(unbroken[1] // 2))
+    before, began = job.journal[-1]["step"], time.monotonic()
+    job.process.send_signal(signal.SIGTERM)
+    assert job.wait(60) == 143, job.log[-2000:]
+    assert "told to end and saved a checkpoint" in job.log
+    print(f"SIGTERM to the driver at step {before}: it left after {time.monotonic() - began:.1f} s")
+    job.start()
+    assert going_on(3) >= before
     assert job.wait() == 0, job.log[-2000:]
     check(job, unbroken, machines)
 

@@ -29,6 +29,9 @@ pytestmark = pytest.mark.ray
 def home(tmp_path_factory):
     """Of this machine's copies, and of Ray's processes."""
     folder = tmp_path_factory.mktemp("home")
+    token = Path.home() / ".ray"  # Ray keeps the one that it has read first
+    token.mkdir(exist_ok=True)
+    (folder / ".ray").symlink_to(token)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder))
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
