@@ -28,8 +28,9 @@ class Kept:
         """The newest one that verifies; from a bucket it is brought here, with the journal."""
         if self.mirror is None:
             return checkpoints.latest(self.root)
+        (self.folder / journal.JOURNAL).unlink(missing_ok=True)  # the bucket says what there is
+        shutil.rmtree(self.root, ignore_errors=True)
         self.mirror.pull(self.folder / journal.JOURNAL)
-        shutil.rmtree(self.root, ignore_errors=True)  # the bucket says what there is
         for name in reversed(self.mirror.names(self.root)):
             self.mirror.pull(self.root / name)
             found = checkpoints.latest(self.root)

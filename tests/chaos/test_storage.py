@@ -10,7 +10,7 @@ import pytest
 from calcgen_ray import settings
 from calcgen_ray.local_cluster import lifecycle, plan
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Workers, nodes and drivers that are killed while training: the weights are those of no fault.
 
-The short forms of what is marked chaos are in tests/ray/test_training_on_ray.py.
+The short forms are in tests/ray/test_training_on_ray.py.
 """
 
 import os
@@ -18,8 +18,7 @@ from calcgen_ray.train.kept import CHECKPOINTS
 
 from .conftest import kill
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
-LONG = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(1800)]
 SAVES = 3
 
 
@@ -61,7 +60,6 @@ def starts(job):
     return [entry for entry in job.journal if entry["event"] == "start"]
 
 
-@LONG
 @pytest.mark.parametrize("kills", [20])
 def test_workers_killed_at_random_steps(machines, config, corpus, unbroken, tmp_path, kills):
     rng = random.Random(kills)
@@ -86,7 +84,6 @@ def test_workers_killed_at_random_steps(machines, config, corpus, unbroken, tmp_
     check(job, unbroken, machines)
 
 
-@LONG
 @pytest.mark.parametrize("losses", [4])
 def test_nodes_lost(machines, config, corpus, unbroken, tmp_path, losses):
     job = machines.job("train", config, corpus, tmp_path / "run")
@@ -100,7 +97,6 @@ def test_nodes_lost(machines, config, corpus, unbroken, tmp_path, losses):
     check(job, unbroken, machines)
 
 
-@LONG
 @pytest.mark.parametrize("kills", [10])
 def test_drivers_killed(machines, config, corpus, unbroken, tmp_path, kills):
     job = machines.job("train", config, corpus, tmp_path / "run")
@@ -150,7 +146,6 @@ def test_a_worker_is_told_to_end_a_node_is_lost_the_driver_is_told_to_end(
     check(job, unbroken, machines)
 
 
-@LONG
 def test_an_elastic_run_goes_on_with_what_is_left(machines, config, corpus, unbroken, tmp_path):
     elastic = settings.replace(config, {"workers.min_count": 1})
     job = machines.job("train", elastic, corpus, tmp_path / "run")

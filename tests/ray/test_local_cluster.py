@@ -139,6 +139,7 @@ def test_down_ends_it_alone_and_up_works_again(running, stranger, port):
         assert probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.chaos
 def test_a_head_that_died_is_replaced(running, port):
     """What the last one left is ended first, its worker included."""
     folder: Path = running[0]

@@ -70,6 +70,7 @@ def test_fsdp_has_ddps_losses_and_weights(ddp, fsdp):
     assert all(torch.equal(value, mine[name]) for name, value in model.named_parameters())
 
 
+@pytest.mark.soak
 def test_eager_attention_is_sharded_too(ddp, tiny_config, corpus, tmp_path):
     changes = {**FSDP, "train.attention": "eager", "train.gradient_checkpointing": True}
     assert train(tiny_config, corpus, tmp_path, **changes) == pytest.approx(ddp[0], abs=1e-4)
