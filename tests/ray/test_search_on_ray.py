@@ -166,6 +166,7 @@ def fake_trial(proposal, payload):
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(900)
 def test_two_hundred_trials_keep_the_driver_small(search, corpus, tmp_path, ray_cluster):
     wanted = settings.replace(
         search,
