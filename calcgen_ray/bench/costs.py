@@ -12,8 +12,8 @@ A worker's step takes  passes * compute + exposed communication:
     FSDP            in each pass two all-gathers of 2 P bytes (bf16 weights), and once a step a
                     reduce-scatter of 4 P bytes, (n - 1) / n of them through each; they hide behind
                     the whole compute but for the first block's
-    latency         2 (n - 1) hops of a ring for each message; DDP sends buckets of 25 MB, FSDP one
-                    message a block
+    latency         2 (n - 1) hops of a ring for each of DDP's first and last bucket of 25 MB, the
+                    others being under way between them; n - 1 for each block's message of FSDP
 
 What it leaves out: input, checkpoints, stragglers, memory traffic of AdamW, faults.
 """

@@ -2,7 +2,8 @@
 
 Every worker has the same rows a step whatever their number (weak scaling, as a cluster is used), a
 thread and the machine's number format. Arms of one size take turns, so that a machine that slows
-down slows them all; a figure is the median over all steps but the first of each run.
+down slows them all; a figure is the median over the steps after each run's first 20, or
+after its first where it is shorter.
 """
 
 from __future__ import annotations

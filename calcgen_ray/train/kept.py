@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from calcgen_ray.errors import TrainingError
 from calcgen_ray.model import checkpoint as checkpoints
@@ -83,9 +82,8 @@ class Kept:
 
     def tell(self) -> None:
         """Puts the journal where the driver, and who goes on elsewhere, will find it."""
-        path: Any = self.folder / journal.JOURNAL
         if self.mirror is not None:
-            self.mirror.push(path)
+            self.mirror.push(self.folder / journal.JOURNAL)
 
 
 @contextmanager
