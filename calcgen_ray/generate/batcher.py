@@ -13,6 +13,7 @@ prompts and settings and on nothing else that is served, and the others do not w
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -25,6 +26,7 @@ from calcgen_ray.errors import InputError
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.job import Job, Pause, Sink, Ticket
 from calcgen_ray.generate.rows import MAX_BATCH_TOKENS, Row, batches, stream_seed
+from calcgen_ray.generate.scoring import Scores, scores
 from calcgen_ray.generate.stops import StopWatch
 
 SLICE_SECONDS = 0.3
@@ -42,6 +44,9 @@ class SlicedEngine(Protocol):
     @property
     def tokenizer(self) -> Any: ...
 
+    @property
+    def max_tokens_total(self) -> int: ...
+
     def row(self, prompt: str, params: SamplingParams) -> Row: ...
 
     def advance(
@@ -54,12 +59,14 @@ class SlicedEngine(Protocol):
 
     def log_probs(self, ids: Sequence[int]) -> Any: ...
 
+    def close(self) -> None: ...
+
 
 class Batcher:
     """Serves an engine's requests until it is closed.
 
     Args:
-        engine: used by this batcher's threads only.
+        engine: used by this batcher's threads only; closed with it.
     """
 
     def __init__(self, engine: SlicedEngine) -> None:
@@ -74,11 +81,15 @@ class Batcher:
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
         self._thread.start()
 
-    def submit(self, prompts: Sequence[str | Row], params: SamplingParams, sink: Sink) -> Ticket:
-        """Takes a request; `sink` hears of row i * n + k for sample k of prompt i.
-
-        Args:
-            prompts: texts, or the engine's rows of texts that were read already.
+    def submit(
+        self,
+        prompts: Sequence[str | Row],
+        params: SamplingParams,
+        sink: Sink,
+        *,
+        every: bool = True,
+    ) -> Ticket:
+        """As `Batching.submit`; `prompts` may be texts, too.
 
         Raises:
             InputError: a prompt leaves no room for a new token, or the batcher is closed.
@@ -87,7 +98,7 @@ class Batcher:
         many = [row for row in rows for _ in range(params.n)]
         one = replace(params, n=1)
         stops = StopWatch(self.engine.tokenizer, params.stop)
-        jobs = [Job(place, row, one, sink, stops) for place, row in enumerate(many)]
+        jobs = [Job(place, row, one, sink, stops, every) for place, row in enumerate(many)]
         with self._wake:
             if self._closed:
                 raise InputError("the engine was closed; open it again")
@@ -103,15 +114,27 @@ class Batcher:
     def tokenizer(self) -> Any:
         return self.engine.tokenizer
 
-    def log_probs(self, ids: Sequence[int]) -> Any:
-        """The engine's, between two slices instead of after the whole batch."""
+    @property
+    def max_tokens_total(self) -> int:
+        return self.engine.max_tokens_total
+
+    def row(self, prompt: str, params: SamplingParams) -> Row:
+        return self.engine.row(prompt, params)
+
+    def scores(self, ids: Sequence[int], top: int) -> Scores:
+        """As `Batching.scores`, between two slices instead of after the whole batch."""
         with self._wake:
             self._scoring += 1
         try:
-            return self.engine.log_probs(ids)
+            table = self.engine.log_probs(ids)
         finally:
             with self._wake:
                 self._scoring -= 1
+        return scores(table, ids, top)
+
+    @property
+    def pid(self) -> int:
+        return os.getpid()
 
     @property
     def waiting(self) -> int:
@@ -136,7 +159,7 @@ class Batcher:
         return self._thread.is_alive() and not self._closed
 
     def close(self) -> None:
-        """Ends what runs with its next token, what waits at once, and the threads."""
+        """Ends what runs with its next token, what waits at once, the threads and the engine."""
         with self._wake:
             self._closed = True
             left = [*self._queue, *self._running, *self._apart]
@@ -148,6 +171,7 @@ class Batcher:
         self._seeded.shutdown(wait=True, cancel_futures=True)
         for job in left:
             job.end()
+        self.engine.close()
 
     def _serve(self) -> None:
         while True:

@@ -17,9 +17,7 @@ Its traps (CTranslate2 4.8.5, all measured) and what is done about each:
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -30,11 +28,11 @@ from typing import Any
 import ctranslate2
 
 from calcgen_ray.errors import CheckpointError, InputError
-from calcgen_ray.generate.convert import ENGINE_FOLDER, to_ctranslate2, vocabulary
+from calcgen_ray.generate.convert import vocabulary
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.rows import Row, batches, finish, make_row, stream_seed
 from calcgen_ray.generate.stops import StopWatch
-from calcgen_ray.model.loading import check_folder, load_model_tokenizer
+from calcgen_ray.generate.weights import Weights
 from calcgen_ray.problem import Completion
 
 _SEEDING = threading.Lock()
@@ -45,46 +43,26 @@ class CTranslate2Engine:
     """One model, one worker thread.
 
     Args:
-        weights: a folder that `to_ctranslate2` wrote.
-        tokenizer: the checkpoint's.
-        max_tokens_total: n_positions.
-        scratch: deleted on `close`.
+        weights: discarded on `close`.
+        threads: CPU threads of one matrix product.
     """
 
-    def __init__(
-        self,
-        weights: Path,
-        tokenizer: Any,
-        max_tokens_total: int,
-        compute_type: str = "int8",
-        threads: int = 1,
-        scratch: tempfile.TemporaryDirectory[str] | None = None,
-    ) -> None:
-        self._weights, self._tokenizer, self._scratch = weights, tokenizer, scratch
-        self._max_tokens_total = max_tokens_total
-        self._compute_type, self._threads = compute_type, threads
-        self._tokens = vocabulary(weights)
-        self._padded = [[token] for token in self._tokens[len(tokenizer) :]]
-        self._longest_token = max(map(len, self._tokens))
+    def __init__(self, weights: Weights, threads: int = 1) -> None:
+        self._weights, self._threads = weights, threads
+        self._tokenizer = weights.tokenizer
+        self._tokens = vocabulary(weights.folder)
+        self._padded = [[token] for token in self._tokens[len(self._tokenizer) :]]
         self._loaded = [self._load(int.from_bytes(os.urandom(4)))]
         self._finalizer = weakref.finalize(self, self._loaded.clear)
 
     @classmethod
     def open(cls, folder: Path, compute_type: str = "auto", threads: int = 1) -> CTranslate2Engine:
         """As `open_engine`."""
-        check_folder(folder)
-        wanted = _pick_type(compute_type)
-        tokenizer, limit = load_model_tokenizer(str(folder)), _positions(folder)
-        weights, scratch = folder / ENGINE_FOLDER, None
-        if not (wanted.startswith("int8") and weights.is_dir()):
-            scratch = tempfile.TemporaryDirectory(prefix="calcgen-engine-")
-            weights = Path(scratch.name) / "weights"
-            to_ctranslate2(folder, weights, wanted)
-        return cls(weights, tokenizer, limit, wanted, threads, scratch)
+        return cls(Weights.of(folder, compute_type), threads)
 
     @property
     def max_tokens_total(self) -> int:
-        return self._max_tokens_total
+        return self._weights.max_tokens_total
 
     def generate(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         rows = [make_row(self._tokenizer, p, params, self.max_tokens_total) for p in prompts]
@@ -103,18 +81,8 @@ class CTranslate2Engine:
         return self._tokenizer
 
     def row(self, prompt: str, params: SamplingParams) -> Row:
-        """A prompt as tokens, with the room that there is behind it.
-
-        Raises:
-            InputError: there is none; told without reading it where its length alone says so.
-        """
-        most = self._max_tokens_total * self._longest_token
-        if len(prompt) > most:
-            raise InputError(
-                f"prompt: {len(prompt):,} characters, but the model reads at most "
-                f"{self._max_tokens_total} tokens, which hold no more than {most:,}; shorten it"
-            )
-        return make_row(self._tokenizer, prompt, params, self.max_tokens_total)
+        """As `Weights.row`."""
+        return self._weights.row(prompt, params)
 
     def advance(
         self,
@@ -157,8 +125,7 @@ class CTranslate2Engine:
 
     def close(self) -> None:
         self._finalizer()
-        if self._scratch is not None:
-            self._scratch.cleanup()
+        self._weights.discard()
 
     def _run(
         self, generator: Any, rows: dict[int, Row], params: SamplingParams
@@ -203,15 +170,17 @@ class CTranslate2Engine:
         with _SEEDING:
             try:
                 generator = ctranslate2.Generator(
-                    str(self._weights),
+                    str(self._weights.folder),
                     device=device,
-                    compute_type=self._compute_type,
+                    compute_type=self._weights.compute_type,
                     inter_threads=1,
                     intra_threads=self._threads,
                 )
             except (RuntimeError, ValueError) as error:
                 reason = " ".join(str(error).split())
-                raise CheckpointError(f"{self._weights}: does not load: {reason[:200]}") from None
+                raise CheckpointError(
+                    f"{self._weights.folder}: does not load: {reason[:200]}"
+                ) from None
             ctranslate2.set_random_seed(seed)
             generator.generate_batch([self._tokens[:2]], max_length=1, sampling_topk=0)
             ctranslate2.set_random_seed(int.from_bytes(os.urandom(4)))
@@ -230,20 +199,3 @@ def _sampling(params: SamplingParams, vocabulary: int) -> dict[str, Any]:
         "sampling_topp": max(params.top_p, LEAST_TOP_P),
         "sampling_temperature": params.temperature,
     }
-
-
-def _pick_type(wanted: str) -> str:
-    gpu = ctranslate2.get_cuda_device_count() > 0
-    chosen = ("float16" if gpu else "int8") if wanted == "auto" else wanted
-    has = sorted(ctranslate2.get_supported_compute_types("cuda" if gpu else "cpu"))
-    if chosen not in has:
-        raise InputError(f"compute_type: got {wanted!r}; this machine has auto, {', '.join(has)}")
-    return chosen
-
-
-def _positions(folder: Path) -> int:
-    config = json.loads((folder / "config.json").read_text("utf-8"))
-    limit = config.get("n_positions") or config.get("max_position_embeddings")
-    if not isinstance(limit, int) or limit < 2:
-        raise CheckpointError(f"{folder / 'config.json'}: n_positions: got {limit!r}")
-    return limit

@@ -23,6 +23,7 @@ class Job:
     params: SamplingParams
     sink: Sink
     watch: StopWatch
+    every: bool = True  # else of its tokens the first one only is told
     ids: list[int] = field(default_factory=list)
     begun: float = 0.0  # time.perf_counter() of its first slice
     cancelled: bool = False
@@ -43,7 +44,8 @@ class Job:
         if self.cancelled or len(self.ids) >= self.row.limit:
             return True
         self.ids.append(token)
-        self.sink(self.place, token)
+        if self.every or len(self.ids) == 1:
+            self.sink(self.place, token)
         return self.watch.hit(self.ids)
 
     def end(self, error: Exception | None = None) -> None:

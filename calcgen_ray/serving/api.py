@@ -69,7 +69,7 @@ def _add_states(api: FastAPI, backend: Backend) -> None:
     @api.get("/health")
     async def health() -> JSONResponse:
         if not models.live.batcher.alive:
-            raise ApiError(503, "the engine's thread has ended")
+            raise ApiError(503, "the engine has ended")
         return JSONResponse({"status": "ok"})
 
     @api.get("/ready")

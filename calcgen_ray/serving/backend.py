@@ -30,11 +30,7 @@ class Backend:
     scorers: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.metrics = Metrics(
-            running=lambda: self.models.live.batcher.running,
-            waiting=lambda: self.models.live.batcher.waiting,
-            batch_size=lambda: self.models.live.batcher.batch_size,
-        )
+        self.metrics = Metrics(lambda: self.models.live.batcher)
         self.readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reading")
         self.scorers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="scoring")
 

@@ -1,28 +1,22 @@
 """One replica of the endpoint on Ray Serve: what it has loaded, behind the routes of api.py."""
 
 import logging
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict
 from ray import serve
 
-from calcgen_ray.generate.engine import open_engine
+from calcgen_ray.generate.process import EngineProcess
 from calcgen_ray.judge import Verifier
 from calcgen_ray.registry.store import Registry
 from calcgen_ray.serving.access import Policy
 from calcgen_ray.serving.api import build_api
 from calcgen_ray.serving.backend import Backend
-from calcgen_ray.serving.loading import Model, load, load_first
+from calcgen_ray.serving.loading import Model, OpenBatcher, load, load_first
 from calcgen_ray.serving.models import Models
 from calcgen_ray.serving.running import CodeRunner
-
-SWITCH_SECONDS = 0.0005
-"""How long Python lets a thread run before another one may: the engine tells of every token, and at
-Python's 5 ms it would wait for whatever request is being read or answered."""
 
 
 class Served(BaseModel):
@@ -54,7 +48,6 @@ class Sampler:
 
     def __init__(self, served: Served) -> None:
         logging.getLogger("ray.serve").setLevel(logging.WARNING)
-        sys.setswitchinterval(SWITCH_SECONDS)
         self.served = served
         opening = _opener(served)
         registry = Registry(Path(served.registry)) if served.registry else None
@@ -73,7 +66,7 @@ class Sampler:
     def check_health(self) -> None:
         """Ray Serve replaces a replica that raises here."""
         if not self.backend.models.live.batcher.alive:
-            raise RuntimeError("the engine's thread has ended")
+            raise RuntimeError("the engine has ended")
 
     def __del__(self) -> None:
         backend = getattr(self, "backend", None)
@@ -81,11 +74,11 @@ class Sampler:
             backend.close()
 
 
-def _opener(served: Served) -> Callable[[Path], Any]:
-    return lambda folder: open_engine(folder, "ctranslate2", served.compute_type, served.threads)
+def _opener(served: Served) -> OpenBatcher:
+    return lambda folder: EngineProcess.open(folder, served.compute_type, served.threads)
 
 
-def _named(served: Served, opening: Callable[[Path], Any]) -> Model:
+def _named(served: Served, opening: OpenBatcher) -> Model:
     """The folder that the endpoint was deployed with."""
     model = load(Path(served.folder), served.model, opening)
     model.digest = served.digest

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from calcgen_ray.errors import InputError
-from calcgen_ray.generate.batcher import Batcher
+from calcgen_ray.generate.batching import Batching
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.job import Job, Ticket
 from calcgen_ray.generate.rows import Row, finish
@@ -17,6 +18,8 @@ from calcgen_ray.generate.streaming import GrowingText
 from calcgen_ray.problem import Completion
 from calcgen_ray.serving.errors import ApiError
 from calcgen_ray.serving.metrics import Clock
+
+LOG = logging.getLogger("calcgen.serving")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class Piece:
 
 
 async def complete(
-    batcher: Batcher, prompts: Sequence[str | Row], params: SamplingParams, clock: Clock
+    batcher: Batching, prompts: Sequence[Row], params: SamplingParams, clock: Clock
 ) -> tuple[list[list[Completion]], list[Job]]:
     """`params.n` completions for each prompt, and the rows that they were made in.
 
@@ -43,14 +46,14 @@ async def complete(
     clock.all_of_them(sum(len(job.ids) for job in jobs))
     for job in jobs:
         _raise(job)
-    tokenizer = batcher.engine.tokenizer
+    tokenizer = batcher.tokenizer
     done = [finish(tokenizer, job.row, job.ids, params) for job in jobs]
     groups = [done[i : i + params.n] for i in range(0, len(done), params.n)]
     return groups, jobs
 
 
 async def pieces(
-    batcher: Batcher, prompts: Sequence[str | Row], params: SamplingParams, clock: Clock
+    batcher: Batching, prompts: Sequence[Row], params: SamplingParams, clock: Clock
 ) -> AsyncGenerator[Piece, None]:
     """The same as it grows: never half a character, never a part of a stop string."""
     texts: dict[int, GrowingText] = {}
@@ -58,7 +61,7 @@ async def pieces(
         async for ticket, place, token in stream:
             growing = texts.get(place)
             if growing is None:
-                growing = texts[place] = GrowingText(batcher.engine.tokenizer, params.stop)
+                growing = texts[place] = GrowingText(batcher.tokenizer, params.stop)
             if token is not None:
                 if text := growing.add(token):
                     yield Piece(place, text)
@@ -71,8 +74,8 @@ async def pieces(
 
 
 async def _tokens(
-    batcher: Batcher,
-    prompts: Sequence[str | Row],
+    batcher: Batching,
+    prompts: Sequence[Row],
     params: SamplingParams,
     clock: Clock,
     *,
@@ -85,15 +88,15 @@ async def _tokens(
             for tokens that nobody waits for.
     """
     loop, queue = asyncio.get_running_loop(), asyncio.Queue[tuple[int, int | None]]()
-    begun: set[int] = set()
 
     def sink(place: int, token: int | None) -> None:
-        if every or token is None or place not in begun:
-            begun.add(place)
-            with suppress(RuntimeError):  # the loop has ended, and with it who listens
-                loop.call_soon_threadsafe(queue.put_nowait, (place, token))
+        with suppress(RuntimeError):  # the loop has ended, and with it who listens
+            loop.call_soon_threadsafe(queue.put_nowait, (place, token))
 
-    ticket = batcher.submit(prompts, params, sink)
+    try:
+        ticket = batcher.submit(prompts, params, sink, every=every)
+    except InputError as error:  # it was closed, or does not start again
+        raise ApiError(503, str(error)) from None
     left = len(ticket.jobs)
     try:
         while left:
@@ -111,4 +114,5 @@ def _raise(job: Job) -> None:
     if isinstance(job.error, InputError):
         raise ApiError(503, str(job.error))
     if job.error is not None:
+        LOG.error("the engine failed: %s", job.error)
         raise ApiError(500, "the engine failed on this request; its log says why")

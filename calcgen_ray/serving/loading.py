@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from calcgen_ray.errors import CalcgenError
-from calcgen_ray.generate.batcher import Batcher
+from calcgen_ray.errors import CalcgenError, CheckpointError
+from calcgen_ray.generate.batching import Batching
 from calcgen_ray.generate.convert import ENGINE_FOLDER
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.model import checkpoint as checkpoints
@@ -27,37 +27,44 @@ class Model:
     id: str
     entry: str
     digest: str
-    engine: Any
-    batcher: Batcher
+    batcher: Batching
     created: int = field(default_factory=lambda: int(time.time()))
     users: int = 0
     retired: bool = False
 
     @property
     def max_tokens_total(self) -> int:
-        return int(self.engine.max_tokens_total)
+        return self.batcher.max_tokens_total
 
 
-OpenEngine = Callable[[Path], Any]
+OpenBatcher = Callable[[Path], Batching]
 
 
-def load(folder: Path, name: str, open_engine: OpenEngine) -> Model:
+def load(folder: Path, name: str, open_batcher: OpenBatcher) -> Model:
     """Opens a checkpoint and asks it for a token.
 
     Raises:
         CalcgenError: it does not open, or makes none.
     """
-    engine = open_engine(folder)
+    batcher = open_batcher(folder)
     try:
-        engine.generate([SMOKE_PROMPT], SamplingParams(max_tokens=1, temperature=0))
+        _try(batcher, folder)
     except BaseException:
-        engine.close()
+        batcher.close()
         raise
-    digest = Registry.digest_of(folder) or name
-    return Model(name, folder.name, digest, engine, Batcher(engine))
+    return Model(name, folder.name, Registry.digest_of(folder) or name, batcher)
 
 
-def load_entry(folder: Path, name: str | None, open_engine: OpenEngine) -> Model:
+def _try(batcher: Batching, folder: Path) -> None:
+    params, over = SamplingParams(max_tokens=1, temperature=0), threading.Event()
+    row = batcher.row(SMOKE_PROMPT, params)
+    ticket = batcher.submit([row], params, lambda _, token: over.set() if token is None else None)
+    over.wait()
+    if (error := ticket.jobs[0].error) is not None:
+        raise CheckpointError(f"{folder}: makes no token: {error}")
+
+
+def load_entry(folder: Path, name: str | None, open_batcher: OpenBatcher) -> Model:
     """The same for a registry's entry, under its id where there is no name, and verified: every
     file against the manifest, and that each weight is a finite number.
 
@@ -68,11 +75,11 @@ def load_entry(folder: Path, name: str | None, open_engine: OpenEngine) -> Model
     if (folder / ENGINE_FOLDER / checkpoints.MANIFEST).is_file():
         checkpoints.verify(folder / ENGINE_FOLDER)
     check_finite(folder)
-    return load(folder, name or folder.name, open_engine)
+    return load(folder, name or folder.name, open_batcher)
 
 
 def load_first(
-    registry: Registry | None, name: str | None, open_engine: OpenEngine
+    registry: Registry | None, name: str | None, open_batcher: OpenBatcher
 ) -> Model | None:
     """The registry's live entry of this moment, not of when the endpoint was deployed; None where
     there is no registry, or its live entry cannot be served."""
@@ -80,13 +87,12 @@ def load_first(
         return None
     try:
         live = registry.live_id()
-        return load_entry(registry.root / MODELS / live, name, open_engine) if live else None
+        return load_entry(registry.root / MODELS / live, name, open_batcher) if live else None
     except CalcgenError as error:
         LOG.warning("the live checkpoint is not taken: %s", error)
         return None
 
 
 def close(model: Model) -> None:
-    """Ends a model's threads and frees its weights."""
+    """Ends what a model runs and frees its weights."""
     model.batcher.close()
-    model.engine.close()

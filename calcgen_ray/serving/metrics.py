@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,6 +16,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from calcgen_ray.generate.batching import Batching
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 PER_TOKEN = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
@@ -23,17 +26,14 @@ class Metrics:
     """Counters, gauges and histograms of one replica.
 
     Args:
-        running, waiting, batch_size: called when the metrics are read.
+        live: what serves now; called when the metrics are read.
     """
 
-    def __init__(
-        self,
-        running: Callable[[], float],
-        waiting: Callable[[], float],
-        batch_size: Callable[[], float],
-    ) -> None:
+    def __init__(self, live: Callable[[], Batching]) -> None:
         self.registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)  # memory, open files, processor time
+        # Memory, open files, processor time: of this process, and of the engine's.
+        ProcessCollector(registry=registry)
+        ProcessCollector("calcgen_engine", pid=lambda: live().pid, registry=registry)
 
         def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"calcgen_{name}", text, buckets=buckets, registry=registry)
@@ -48,11 +48,13 @@ class Metrics:
         self.first_token = histogram("time_to_first_token_seconds", "from arrival", SECONDS)
         self.per_token = histogram("time_per_output_token_seconds", "after the first", PER_TOKEN)
         self.duration = histogram("request_seconds", "from arrival to the last byte", SECONDS)
-        for name, read in (("running", running), ("waiting", waiting)):
-            gauge = Gauge(f"calcgen_rows_{name}", f"rows of completions {name}", registry=registry)
-            gauge.set_function(read)
-        batch = Gauge("calcgen_batch_size", "rows of the batch that runs", registry=registry)
-        batch.set_function(batch_size)
+        gauge = partial(Gauge, registry=registry)
+        running = gauge("calcgen_rows_running", "rows of completions that have begun")
+        running.set_function(lambda: live().running)
+        waiting = gauge("calcgen_rows_waiting", "rows of completions that have not")
+        waiting.set_function(lambda: live().waiting)
+        batch = gauge("calcgen_batch_size", "rows of the batch that runs")
+        batch.set_function(lambda: live().batch_size)
 
     def text(self) -> bytes:
         """The exposition format."""

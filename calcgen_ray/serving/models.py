@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from calcgen_ray.errors import CalcgenError
 from calcgen_ray.registry.store import MODELS, Registry
 from calcgen_ray.serving.errors import ApiError
-from calcgen_ray.serving.loading import LOG, Model, OpenEngine, close, load_entry
+from calcgen_ray.serving.loading import LOG, Model, OpenBatcher, close, load_entry
 
 POLL_SECONDS = 1.0
 LIVE = "best"
@@ -29,7 +29,7 @@ class Models:
 
     Args:
         registry: polled for the live entry; None where one folder is served for good.
-        open_engine: opens a folder or registry entry.
+        open_batcher: opens a folder or registry entry.
         name: what clients call the live one; its id in the registry where that is left out.
         most: entries that are loaded at once besides the live one.
     """
@@ -38,11 +38,11 @@ class Models:
         self,
         first: Model,
         registry: Registry | None,
-        open_engine: OpenEngine,
+        open_batcher: OpenBatcher,
         name: str | None = None,
         most: int = 2,
     ) -> None:
-        self.live, self._registry, self._open = first, registry, open_engine
+        self.live, self._registry, self._open = first, registry, open_batcher
         self._name, self._most = name, most
         self._others: dict[str, Model] = {}
         self._lock = threading.Lock()

@@ -75,10 +75,10 @@ async def answer(task: Task, stack: ExitStack) -> Response:
 
 async def _read_prompts(task: Task) -> list[Row]:
     """The prompts as tokens, refused before anything is queued."""
-    engine, sampling = task.model.engine, task.wanted.sampling
+    batcher, sampling = task.model.batcher, task.wanted.sampling
 
     def rows() -> list[Row]:
-        return [engine.row(prompt, sampling) for prompt in task.prompts]
+        return [batcher.row(prompt, sampling) for prompt in task.prompts]
 
     try:
         if sum(map(len, task.prompts)) <= SHORT_CHARACTERS:

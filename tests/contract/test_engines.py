@@ -283,11 +283,11 @@ def test_folder_that_is_no_checkpoint(tmp_path):
 def test_entry_uses_its_own_int8_weights(folder, tmp_path, monkeypatch):
     import shutil
 
-    from calcgen_ray.generate import ctranslate2_engine
+    from calcgen_ray.generate import weights
 
     entry = shutil.copytree(folder, tmp_path / "entry")
     to_ctranslate2(entry, entry / "engine-int8")
-    monkeypatch.setattr(ctranslate2_engine, "to_ctranslate2", None)
+    monkeypatch.setattr(weights, "to_ctranslate2", None)
     engine = open_engine(entry)
     assert engine.generate(["x"], GREEDY)[0][0].text
     engine.close()

@@ -3,11 +3,13 @@
 Each in a short form; `make soak` runs the long ones.
 """
 
+import contextlib
 import json
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -90,6 +92,29 @@ def test_a_replica_that_dies_takes_only_what_it_held(two, kills):
     assert not traffic.wrong
     assert len(traffic.failed) <= len(traffic.threads) * kills
     assert len(traffic.failed) <= max(len(traffic.threads), 0.02 * len(traffic.good))
+
+
+def engines():
+    """The replicas' engines, which are processes of their own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if b"calcgen_ray.generate.program" in path.read_bytes():
+                parent = (path.parent / "stat").read_text().rpartition(")")[2].split()[1]
+                found += [int(path.parent.name)] if int(parent) in actors(REPLICA) else []
+    return found
+
+
+def test_an_engine_that_dies_is_started_again_in_its_replica(url):
+    [replica], [engine] = actors(REPLICA), engines()
+    with Traffic(url, 2, pause=0.05) as traffic:
+        time.sleep(1)
+        killed = time.monotonic()
+        os.kill(engine, signal.SIGKILL)
+        assert await_true(lambda: any(at > killed + 0.5 for at in traffic.good), 30)
+        time.sleep(1)
+    assert not traffic.wrong and len(traffic.failed) <= 2  # one each, which it held
+    assert actors(REPLICA) == [replica] and engines() != [engine]
 
 
 def test_requests_go_on_without_the_controller(url):

@@ -158,13 +158,17 @@ def test_mixed_traffic_leaks_nothing(url, figure, right, seconds):
 
         gather(url, 20, one)
 
-    figures = ("process_resident_memory_bytes", "process_open_fds")
+    sizes = ("process_resident_memory_bytes", "calcgen_engine_process_resident_memory_bytes")
+    counts = ("process_open_fds", "calcgen_engine_process_open_fds")
     end, warm = time.monotonic() + seconds, time.monotonic() + seconds / 6
     while time.monotonic() < warm:
         wave()
-    memory, files = map(figure, figures)
+    memory, files = list(map(figure, sizes)), list(map(figure, counts))
     while time.monotonic() < end:
         wave()
-    assert figure("process_resident_memory_bytes") < max(1.05 * memory, memory + (16 << 20))
-    assert await_true(lambda: figure("process_open_fds") <= files + 4, 10)
-    print(f"memory {memory / 2**20:.0f} -> {figure(figures[0]) / 2**20:.0f} MB")
+    after = list(map(figure, sizes))
+    for name, then, now in zip(("replica", "engine"), memory, after, strict=True):
+        print(f"{name}: memory {then / 2**20:.0f} -> {now / 2**20:.0f} MB")
+        assert now < max(1.05 * then, then + (16 << 20))
+    for name, then in zip(counts, files, strict=True):
+        assert await_true(lambda name=name, then=then: figure(name) <= then + 4, 10)

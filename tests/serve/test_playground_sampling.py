@@ -20,7 +20,7 @@ COMPLETIONS = "/v1/completions"
 def test_what_is_streamed_is_what_the_model_wrote(page, playground_backend):
     page.ask(DERIVATIVE, temperature=0)
     page.see("#status", "1 candidate in ")
-    engine = playground_backend.models.live.engine
+    engine = playground_backend.models.live.batcher.engine
     [[wanted]] = engine.generate([as_prompt(DERIVATIVE)], SamplingParams(192, temperature=0))
     assert page.code() == wanted.text.rstrip("\n") != ""
     [asked] = page.site.asked[COMPLETIONS]

@@ -24,6 +24,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from starlette.responses import StreamingResponse
 
 import calcgen_ray
+from calcgen_ray.generate.batcher import Batcher
 from calcgen_ray.generate.ctranslate2_engine import CTranslate2Engine
 from calcgen_ray.judge import Verifier
 from calcgen_ray.serving.access import Policy
@@ -211,7 +212,7 @@ class Page:
 @pytest.fixture(scope="session")
 def playground_backend():
     def opening(folder):
-        return CTranslate2Engine.open(EMBEDDED)
+        return Batcher(CTranslate2Engine.open(EMBEDDED))
 
     models = Models(load(EMBEDDED, "embedded", opening), None, opening)
     with Verifier(1) as verifier:

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from calcgen_ray.errors import InputError
+from calcgen_ray.generate import batcher as batching
 from calcgen_ray.generate.batcher import SEEDED_AT_ONCE, SLICE_SECONDS, Batcher
 from calcgen_ray.generate.ctranslate2_engine import CTranslate2Engine
 from calcgen_ray.generate.engine import SamplingParams
+from calcgen_ray.generate.process import EngineProcess
 from calcgen_ray.generate.rows import Row
 
 GREEDY = SamplingParams(max_tokens=60, temperature=0)
@@ -44,9 +46,13 @@ def engine(tiny_model):
     opened.close()
 
 
-@pytest.fixture
-def batcher(engine):
-    made = Batcher(engine)
+@pytest.fixture(scope="module", params=["here", "in a process"])
+def batcher(tiny_model, request):
+    """Here, or with the engine in a process of its own: the same to whoever asks."""
+    if request.param == "here":
+        made = Batcher(CTranslate2Engine.open(tiny_model))
+    else:
+        made = EngineProcess.open(tiny_model)
     yield made
     made.close()
 
@@ -54,7 +60,7 @@ def batcher(engine):
 class Slow:
     """An engine that makes one token a row and step, each the count so far, and never ends."""
 
-    tokenizer = None
+    tokenizer, max_tokens_total = None, 10_000
 
     def __init__(self, seconds=0.002, reading=0.0):
         self.seconds, self.reading = seconds, reading
@@ -77,7 +83,10 @@ class Slow:
 
     def log_probs(self, ids):
         with self.busy:
-            return len(ids)
+            return [[0.5, *ids] for _ in ids]
+
+    def close(self):
+        self.closed = True
 
     def run(self, rows, steps, hear):
         time.sleep(self.reading)
@@ -101,7 +110,7 @@ def test_in_slices_the_texts_are_those_of_the_engine_alone(engine, batcher):
     prompts = ["# x\n", "# Differentiate x**2 with respect to x.\n", "import sympy", "x"]
     wanted = [group[0] for group in engine.generate(prompts, GREEDY)]
     heard = Listener()
-    ticket = batcher.submit(prompts, GREEDY, heard)
+    ticket = batcher.submit([batcher.row(p, GREEDY) for p in prompts], GREEDY, heard)
     rows = heard.wait(4)
     assert [len(row) for row in rows] == [one.completion_tokens for one in wanted]
     assert [job.ids for job in ticket.jobs] == rows
@@ -109,14 +118,15 @@ def test_in_slices_the_texts_are_those_of_the_engine_alone(engine, batcher):
 
 def test_a_seed_gives_the_same_text_whatever_else_runs(batcher):
     params = SamplingParams(max_tokens=40, temperature=1.0, n=3, seed=7)
+    row, other = batcher.row("# a b\n", params), batcher.row("# other\n", params)
     first = Listener()
-    batcher.submit(["# a b\n"], params, first)
+    batcher.submit([row], params, first)
     alone = first.wait(3)
     noise = [Listener() for _ in range(4)]
     for listener in noise:
-        batcher.submit(["# other\n"], replace(params, seed=None, n=4), listener)
+        batcher.submit([other], replace(params, seed=None, n=4), listener)
     second = Listener()
-    batcher.submit(["# a b\n"], params, second)
+    batcher.submit([row], params, second)
     assert second.wait(3) == alone
     assert len({tuple(row) for row in alone}) > 1
     for listener in noise:
@@ -152,13 +162,15 @@ def test_rows_that_are_paused_go_on_where_they_were():
     slow = Slow(SLICE_SECONDS / 10)
     batcher = Batcher(slow)
     long, short = Listener(), Listener()
-    ticket = batcher.submit(["abc", "abcdef"], replace(GREEDY, max_tokens=35), long)
+    ticket = batcher.submit(["abc", "abcdef"], replace(GREEDY, max_tokens=45), long)
     for _ in range(2):
-        time.sleep(SLICE_SECONDS)
+        time.sleep(SLICE_SECONDS / 10)
         batcher.submit(["x" * 100], replace(GREEDY, max_tokens=2), short)
+        short.wait(1)
+        short.over.clear()
     long.wait(2)
     batcher.close()
-    assert [len(job.ids) for job in ticket.jobs] == [35, 35]
+    assert [len(job.ids) for job in ticket.jobs] == [45, 45]
     lengths = [batch[0] for batch in slow.batches if len(batch) == 2]
     assert len(lengths) >= 3 and lengths == sorted(lengths)
     assert all(b - a == 3 for a, b in (batch for batch in slow.batches if len(batch) == 2))
@@ -215,7 +227,8 @@ def test_a_broken_batch_ends_its_own_rows_only():
 
 
 @pytest.mark.parametrize("seed", [7, None])
-def test_no_batch_holds_more_tokens_than_the_engine_has_room_for(seed):
+def test_no_batch_holds_more_tokens_than_the_engine_has_room_for(seed, monkeypatch):
+    monkeypatch.setattr(batching, "SLICE_SECONDS", 60.0)
     slow = Slow(0)
     batcher = Batcher(slow)
     heard = Listener()
@@ -232,7 +245,7 @@ def test_a_seeded_request_in_several_batches_repeats(batcher):
 
     def texts():
         heard = Listener()
-        batcher.submit(["# a b c\n"], params, heard)
+        batcher.submit([batcher.row("# a b c\n", params)], params, heard)
         return [tuple(row) for row in heard.wait(80)]
 
     first = texts()
@@ -250,14 +263,14 @@ def test_prompts_that_were_read_already_are_not_read_again():
     batcher.close()
 
 
-def test_log_probs_do_not_wait_for_the_whole_batch():
+def test_scores_do_not_wait_for_the_whole_batch():
     slow = Slow()
     batcher = Batcher(slow)
     long = Listener()
     batcher.submit(["abc"], replace(GREEDY, max_tokens=10_000), long)
     while not slow.batches:
         time.sleep(0.001)
-    assert batcher.log_probs([1, 2, 3]) == 3
+    assert batcher.scores([1, 2, 3], 0).values == [2, 3]
     assert not long.over
     batcher.close()
 

@@ -3,6 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
+from calcgen_ray.generate.batcher import Batcher
 from calcgen_ray.generate.ctranslate2_engine import CTranslate2Engine
 from calcgen_ray.serving.access import Policy
 from calcgen_ray.serving.api import build_api
@@ -15,9 +16,13 @@ HERE = ("127.0.0.1", 50000)
 """A client on this machine."""
 
 
+def open_batcher(folder):
+    return Batcher(CTranslate2Engine.open(folder))
+
+
 @pytest.fixture(scope="session")
 def open_tiny(tiny_model):
-    return lambda folder: CTranslate2Engine.open(tiny_model)
+    return lambda folder: open_batcher(tiny_model)
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,9 @@ def refused(response, status=400, param=None):
 
 
 def test_greedy_is_the_engines_own(api, backend):
-    [[wanted]] = backend.models.live.engine.generate([PROMPT], SamplingParams(60, temperature=0))
+    [[wanted]] = backend.models.live.batcher.engine.generate(
+        [PROMPT], SamplingParams(60, temperature=0)
+    )
     answer = api.completions.create(model="tiny", prompt=PROMPT, max_tokens=60, temperature=0)
     [choice] = answer.choices
     assert (choice.text, choice.finish_reason) == (wanted.text, wanted.finish_reason)
@@ -90,8 +92,8 @@ def test_logprobs_echo_and_scoring(api, backend):
     asked = len(scored.logprobs.tokens)
     assert scored.text == PROMPT and answer.usage.prompt_tokens == asked
     assert scored.logprobs.token_logprobs[1:] == pytest.approx(found.token_logprobs[1:asked])
-    table = backend.models.live.engine.log_probs(
-        backend.models.live.engine.row(PROMPT, SamplingParams(1)).prompt_ids
+    table = backend.models.live.batcher.engine.log_probs(
+        backend.models.live.batcher.engine.row(PROMPT, SamplingParams(1)).prompt_ids
     )
     assert all(math.isclose(sum(math.exp(v) for v in line), 1, rel_tol=1e-3) for line in table)
 

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from calcgen_ray.errors import CheckpointError, InputError
 from calcgen_ray.generate.convert import to_ctranslate2
-from calcgen_ray.generate.engine import SamplingParams, open_engine
+from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.model.loading import load_model, load_model_tokenizer
 from calcgen_ray.registry.store import Registry
@@ -24,7 +24,7 @@ from calcgen_ray.serving.errors import ApiError
 from calcgen_ray.serving.loading import close, load, load_first
 from calcgen_ray.serving.metrics import Metrics
 from calcgen_ray.serving.models import Models
-from tests.unit.serving.conftest import BASE, HERE
+from tests.unit.serving.conftest import BASE, HERE, open_batcher
 
 
 class Counting:
@@ -36,7 +36,7 @@ class Counting:
     def __call__(self, folder):
         self.folders.append(folder)
         time.sleep(self.seconds)
-        return open_engine(folder)
+        return open_batcher(folder)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def opened():
 @pytest.fixture
 def models(registry, opened):
     entry = registry.live()
-    made = Models(load(entry.path, entry.id, open_engine), None, opened)
+    made = Models(load(entry.path, entry.id, open_batcher), None, opened)
     made._registry = registry  # polled by hand
     yield made
     made.close()
@@ -119,7 +119,7 @@ def test_one_in_use_is_closed_after_its_last_request(models, registry, steps):
         registry.promote(steps[1], "two", to_ctranslate2)
         models.refresh()
         assert old.batcher.alive
-        assert old.engine.generate(["x"], SamplingParams(2, temperature=0))
+        assert old.batcher.scores([1, 2], 0).values
         with models.use(None) as new:
             assert new is not old
     assert await_true(lambda: not old.batcher.alive) and models.live.batcher.alive
@@ -183,7 +183,7 @@ def test_one_that_makes_room_is_kept_for_those_who_use_it(models, registry, step
         with models.use(name):
             pass
     assert first.retired and first.batcher.alive
-    assert first.engine.generate(["x"], SamplingParams(2, temperature=0))
+    assert first.batcher.scores([1, 2], 0).values
     with models.use(ids[0]) as again:
         assert again is not first and again.users == 1
     models.release(first)
@@ -237,7 +237,7 @@ def test_nothing_to_roll_back_to(registry):
 def test_a_swap_under_load_loses_nothing(registry, steps, by):
     """With the entry's id too, which is the live one's before the swap and loaded anew after it."""
     entry = registry.live()
-    backend = Backend(Models(load(entry.path, entry.id, open_engine), registry, open_engine))
+    backend = Backend(Models(load(entry.path, entry.id, open_batcher), registry, open_batcher))
     stop, answers = threading.Event(), []
     asked = {"prompt": "x", "max_tokens": 30} | ({"model": entry.id} if by == "id" else {})
 
@@ -266,20 +266,20 @@ def test_a_swap_under_load_loses_nothing(registry, steps, by):
 
 def test_a_replica_that_comes_later_serves_what_is_live_now(registry, steps):
     second = registry.promote(steps[1], "two", to_ctranslate2)
-    now = load_first(registry, "name", open_engine)
+    now = load_first(registry, "name", open_batcher)
     assert (now.id, now.entry, now.digest) == ("name", second.id, second.digest)
     close(now)
     damage(second.path, "cut")
-    assert load_first(registry, None, open_engine) is None
-    assert load_first(Registry(registry.root / "empty"), None, open_engine) is None
-    assert load_first(None, None, open_engine) is None
+    assert load_first(registry, None, open_batcher) is None
+    assert load_first(Registry(registry.root / "empty"), None, open_batcher) is None
+    assert load_first(None, None, open_batcher) is None
 
 
 def test_what_is_refused_is_told_without_paths(models, registry, steps, caplog):
     second = registry.promote(steps[1], "two", to_ctranslate2)
     damage(second.path, "cut")
     with caplog.at_level("WARNING"):
-        watching = Models(models.live, registry, open_engine)
+        watching = Models(models.live, registry, open_batcher)
         assert await_true(lambda: watching.refused)
         watching._closing.set()
     assert watching.refused == f"{second.id} is not taken; the log says why"
@@ -287,7 +287,7 @@ def test_what_is_refused_is_told_without_paths(models, registry, steps, caplog):
 
 
 def test_a_client_that_leaves_frees_its_rows(models):
-    metrics = Metrics(lambda: 0, lambda: 0, lambda: 0)
+    metrics = Metrics(lambda: None)
 
     async def leave():
         with metrics.timed() as clock:

@@ -142,7 +142,7 @@ def test_a_body_without_an_end_is_given_up(monkeypatch):
     assert late.value.status == 408 and "0.1 s" in late.value.message
 
 
-def test_health_is_that_of_the_engines_thread(tiny_model, open_tiny):
+def test_health_is_that_of_the_engine(tiny_model, open_tiny):
     models = Models(load(tiny_model, "tiny", open_tiny), None, open_tiny)
     with TestClient(build_api(Backend(models), Policy()), base_url=BASE, client=HERE) as client:
         assert client.get("/health").status_code == 200

@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from calcgen_ray.generate.scoring import Scores
 from calcgen_ray.serving import scores
 from calcgen_ray.serving.access import Policy
 from calcgen_ray.serving.api import build_api
@@ -15,7 +16,7 @@ from calcgen_ray.serving.api import build_api
 
 def scoring(backend, prompts, seconds):
     """Scores prompts over ASGI and leaves after so many seconds: threads that computed."""
-    names, plain = [], backend.models.live.engine.log_probs
+    names, plain = [], backend.models.live.batcher.engine.log_probs
 
     def log_probs(ids):
         names.append(threading.current_thread().name)
@@ -32,7 +33,7 @@ def scoring(backend, prompts, seconds):
         await asyncio.sleep(0.3)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend.models.live.engine, "log_probs", log_probs)
+        patch.setattr(backend.models.live.batcher.engine, "log_probs", log_probs)
         asyncio.run(ask())
     return names
 
@@ -69,8 +70,8 @@ def test_texts_of_tokens_are_made_in_one_pass():
             self.decoded += len(ids)
             return bytes(ids).decode("utf-8", "replace")
 
-        def log_probs(self, ids):
-            return [[0.0] * 256 for _ in ids]
+        def scores(self, ids, top):
+            return Scores([0.0] * (len(ids) - 1), [])
 
     engine, text = Counting(), "xπ∫𝑥" * 200
     found = scores.scored(engine, list(text.encode()), [], 0, echo=True)
