@@ -1,11 +1,11 @@
 """All clients' requests on one engine: slices of time, and between slices who wants joins in.
 
-CTranslate2 cannot take a row into a running batch. So where somebody waits, a batch ends after
-`SLICE_SECONDS`: its rows go back into the queue with what they have, and the next batch is made of
-whoever is there. A short request waits for one slice of a long one, which pays by having its own
-text read again. Rows share a batch if they are drawn in the same way and their lengths are alike,
-since the engine reads the longer ones' surplus token by token. Rows with a repetition penalty are
-not paused: the engine counts what it has made itself, not what it has read.
+CTranslate2 cannot take a row into a running batch. So where somebody has waited for
+`SLICE_SECONDS`, a batch ends: its rows go back into the queue with what they have, and the next
+batch is made of whoever is there. A short request waits that long for a long one, which pays by
+having its own text read again. Rows share a batch if they are drawn in the same way and their
+lengths are alike, since the engine reads the longer ones' surplus token by token. Rows with a
+repetition penalty are not paused: the engine counts what it has made itself, not what it has read.
 
 A request with a seed runs whole, on a generator and a thread of its own: its text depends on seed,
 prompts and settings and on nothing else that is served, and the others do not wait for it.
@@ -13,6 +13,7 @@ prompts and settings and on nothing else that is served, and the others do not w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -30,7 +31,8 @@ from calcgen_ray.generate.scoring import Scores, scores
 from calcgen_ray.generate.stops import StopWatch
 
 SLICE_SECONDS = 0.3
-"""How long a batch keeps others waiting; the shorter, the more often its rows are read again."""
+"""How long a batch keeps others waiting. The shorter, the more often its rows are read again, and
+the longer ones among them token by token."""
 MOST_ROWS = 32
 SPREAD = 64
 """Longest difference in tokens between rows of a batch."""
@@ -75,7 +77,7 @@ class Batcher:
         self._running: list[Job] = []
         self._wake = threading.Condition()
         self._closed = False
-        self._scoring = 0
+        self._scoring, self._scoring_since = 0, 0.0
         self._apart: list[Job] = []  # rows of seeded requests
         self._seeded = ThreadPoolExecutor(SEEDED_AT_ONCE, thread_name_prefix="seeded")
         self._thread = threading.Thread(target=self._serve, name="batcher", daemon=True)
@@ -124,6 +126,8 @@ class Batcher:
     def scores(self, ids: Sequence[int], top: int) -> Scores:
         """As `Batching.scores`, between two slices instead of after the whole batch."""
         with self._wake:
+            if not self._scoring:
+                self._scoring_since = time.perf_counter()
             self._scoring += 1
         try:
             table = self.engine.log_probs(ids)
@@ -184,7 +188,17 @@ class Batcher:
             self._slice(batch)
             with self._wake:
                 self._running = []
-                self._queue.extend(job for job in batch if not job.over)
+                for job in batch:
+                    if not job.over:
+                        job.since = time.perf_counter()
+                        self._queue.append(job)
+
+    def _oldest(self) -> float | None:
+        """Since when somebody waits."""
+        since = [self._scoring_since] if self._scoring else []
+        with contextlib.suppress(IndexError):
+            since.append(self._queue[0].since)
+        return min(since, default=None)
 
     def _pick(self) -> list[Job]:
         """The oldest row and those that may share its batch, taken out of the queue."""
@@ -215,7 +229,7 @@ class Batcher:
                 job.end()
         if alive:
             params = alive[0].params
-            pause = Pause(lambda: bool(self._queue or self._scoring), SLICE_SECONDS)
+            pause = Pause(self._oldest, SLICE_SECONDS)
             steps = max(job.row.limit - len(job.ids) for job in alive)
             self._advance(alive, steps, params, pause if params.repetition_penalty == 1 else None)
 

@@ -25,6 +25,7 @@ class Job:
     watch: StopWatch
     every: bool = True  # else of its tokens the first one only is told
     ids: list[int] = field(default_factory=list)
+    since: float = field(default_factory=time.perf_counter)  # when it was last put into the queue
     begun: float = 0.0  # time.perf_counter() of its first slice
     cancelled: bool = False
     over: bool = False
@@ -70,21 +71,23 @@ class Pause:
     """When the rows of a batch stop for others: all of them after the same step.
 
     Args:
-        wanted: whether somebody waits.
-        seconds: how long nobody is heard after the first token; as long as reading the rows' text
-            took, where that is more, so that a batch is never mostly read again.
+        oldest: since when somebody waits, by time.perf_counter(); None where nobody does.
+        seconds: how long nobody is heard; a batch also takes as long as it took until its first
+            token, so that it is never mostly read again.
     """
 
-    def __init__(self, wanted: Callable[[], bool], seconds: float) -> None:
-        self.wanted, self.seconds, self.begin = wanted, seconds, time.perf_counter()
+    def __init__(self, oldest: Callable[[], float | None], seconds: float) -> None:
+        self.oldest, self.seconds, self.begin = oldest, seconds, time.perf_counter()
         self.end = 0.0  # not known before the first token
         self.at: int | None = None
 
     def due(self, steps: int) -> bool:
         """Whether a row that has made `steps` tokens in this batch stops here."""
+        now = time.perf_counter()
         if not self.end:
-            now = time.perf_counter()
-            self.end = now + max(self.seconds, now - self.begin)
-        if self.at is None and self.wanted() and time.perf_counter() > self.end:
-            self.at = steps + 1  # the rows before it in this step have gone on already
+            self.end = now + now - self.begin
+        if self.at is None and now > self.end:
+            since = self.oldest()
+            if since is not None and now - since > self.seconds:
+                self.at = steps + 1  # the rows before it in this step have gone on already
         return self.at is not None and steps >= self.at
