@@ -128,6 +128,7 @@ def test_a_killed_search_goes_on(search, searched, corpus, tmp_path):
 
 
 @pytest.mark.parametrize("trials", [4, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.timeout(900)
 def test_pruned_trials_give_everything_back(search, corpus, tmp_path, ray_cluster, trials):
     """Trials that end after an epoch, one after another, two at once."""
     import ray
