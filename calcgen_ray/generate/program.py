@@ -33,7 +33,7 @@ from calcgen_ray.generate.link import (
     Score,
     Scored,
     Submit,
-)  # fmt: skip
+)
 from calcgen_ray.generate.weights import Weights
 
 BEAT_SECONDS = 1.0

@@ -1,6 +1,6 @@
 """Text that grows: the pieces joined are the whole, whatever the tokens."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calcgen_ray.generate.stops import cut
@@ -25,6 +25,28 @@ def test_the_pieces_are_the_whole(text, stops):
     wholes = [cut(decode(TOKENIZER, ids[:size]), stops) for size in range(len(ids) + 1)]
     wanted, stopped = next((one for one in wholes if one[1]), wholes[-1])
     assert "".join(pieces) == wanted and growing.stopped == stopped
+
+
+@given(st.lists(st.integers(0, len(TOKENIZER) - 1), max_size=30))
+@example([70, 1999, 1894])  # the second one is a half, a whole and a half character
+def test_tokens_that_are_no_text_are_shown_as_they_decode(ids):
+    growing = GrowingText(TOKENIZER)
+    pieces = [*(growing.add(token) for token in ids), growing.end()]
+    assert "".join(pieces) == decode(TOKENIZER, ids)
+
+
+def test_a_long_text_is_not_decoded_over_and_over():
+    class Counting:
+        decoded = 0
+
+        def decode(self, ids, **_):
+            self.decoded += len(ids)
+            return bytes(ids).decode("utf-8", "replace")
+
+    text, tokenizer = "xπ∫𝑥" * 200, Counting()
+    growing = GrowingText(tokenizer, ["\n\n"])
+    pieces = [*(growing.add(token) for token in text.encode()), growing.end()]
+    assert "".join(pieces) == text and tokenizer.decoded < 12 * len(text.encode())
 
 
 def test_half_a_character_is_held_back():
