@@ -34,7 +34,7 @@ SLICE_SECONDS = 0.3
 """How long a batch keeps others waiting. The shorter, the more often its rows are read again, and
 the longer ones among them token by token."""
 MOST_ROWS = 32
-SPREAD = 64
+SPREAD = 24
 """Longest difference in tokens between rows of a batch."""
 SEEDED_AT_ONCE = 3
 """Seeded requests that run at the same time; each loads the weights once more."""
@@ -56,8 +56,8 @@ class SlicedEngine(Protocol):
         rows: Sequence[Sequence[int]],
         steps: int,
         params: SamplingParams,
-        hear: Callable[[int, int], bool],
-    ) -> list[list[int]]: ...
+        hear: Callable[[int, int | None], bool],
+    ) -> None: ...
 
     def log_probs(self, ids: Sequence[int]) -> Any: ...
 
@@ -229,7 +229,8 @@ class Batcher:
                 job.end()
         if alive:
             params = alive[0].params
-            pause = Pause(self._oldest, SLICE_SECONDS)
+            lengths = [job.length for job in alive]
+            pause = Pause(self._oldest, SLICE_SECONDS, max(lengths) - min(lengths))
             steps = max(job.row.limit - len(job.ids) for job in alive)
             self._advance(alive, steps, params, pause if params.repetition_penalty == 1 else None)
 
@@ -257,27 +258,23 @@ class Batcher:
     ) -> None:
         for job in jobs:
             job.begun = job.begun or time.perf_counter()
-        begun = [len(job.ids) for job in jobs]
         rows = [[*job.row.prompt_ids, *job.ids] for job in jobs]
+        shortest = min(map(len, rows))
 
-        def hear(place: int, token: int) -> bool:
+        def hear(place: int, token: int | None) -> bool:
             job = jobs[place]
+            if token is None:
+                job.end()
+                return True
             if job.hear(token):
                 return True
-            return pause is not None and pause.due(len(job.ids) - begun[place])
+            return pause is not None and pause.due(job.length - shortest)
 
         try:
-            made = self.engine.advance(rows, steps, params, hear)
+            self.engine.advance(rows, steps, params, hear)
         except Exception as error:
             for job in jobs:
                 job.end(error)
-            return
-        for job, start, new in zip(jobs, begun, made, strict=True):
-            paused = pause is not None and pause.at == len(job.ids) - start
-            self._settle(job, ended=len(new) < steps and not paused)
-
-    def _settle(self, job: Job, *, ended: bool) -> None:
-        """Ends a row that is over: stopped, full, or ended by the model."""
-        full = len(job.ids) >= job.row.limit
-        if job.cancelled or ended or full or job.watch.hit(job.ids):
-            job.end()
+        for job in jobs:
+            if job.cancelled or len(job.ids) >= job.row.limit or job.watch.hit(job.ids):
+                job.end()

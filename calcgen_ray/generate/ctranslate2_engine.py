@@ -89,23 +89,23 @@ class CTranslate2Engine:
         rows: Sequence[Sequence[int]],
         steps: int,
         params: SamplingParams,
-        hear: Callable[[int, int], bool],
-    ) -> list[list[int]]:
+        hear: Callable[[int, int | None], bool],
+    ) -> None:
         """At most `steps` new tokens for each row, which goes on from its ids; for one thread.
 
-        A row that comes back with fewer was ended by the model or by `hear`. Rows with the same
-        seed, settings and companions give the same tokens.
+        Rows with the same seed, settings and companions get the same tokens.
 
         Args:
-            hear: called with a row's place and each new token as it is made; True ends the row.
+            hear: called with a row's place and each new token as it is made, None where the model
+                ends the row; True ends it, too.
         """
         end = self._tokenizer.eos_token_id
 
         def callback(step: Any) -> bool:
-            return step.token_id != end and hear(step.batch_id, step.token_id)
+            return hear(step.batch_id, None if step.token_id == end else step.token_id)
 
         with self._generator(params) as generator:
-            results = generator.generate_batch(
+            generator.generate_batch(
                 [[self._tokens[i] for i in row] for row in rows],
                 max_length=steps,
                 include_prompt_in_result=False,
@@ -114,7 +114,6 @@ class CTranslate2Engine:
                 callback=callback,
                 **_sampling(params, len(self._tokens)),
             )
-        return [list(result.sequences_ids[0]) for result in results]
 
     def log_probs(self, ids: Sequence[int]) -> Any:
         """NumPy (T, V) float32: natural log probabilities of the token after each of T."""

@@ -67,6 +67,14 @@ class Ticket:
             job.cancelled = True
 
 
+CATCHING_UP = 5
+"""A batch takes at least so many times the steps in which its longer rows' surplus is read. With
+fewer, thirty clients get down to half as many tokens; with none, a row may never make one."""
+LATE = 2
+"""The same where somebody has waited for `LATE_SECONDS`."""
+LATE_SECONDS = 1.0
+
+
 class Pause:
     """When the rows of a batch stop for others: all of them after the same step.
 
@@ -74,20 +82,27 @@ class Pause:
         oldest: since when somebody waits, by time.perf_counter(); None where nobody does.
         seconds: how long nobody is heard; a batch also takes as long as it took until its first
             token, so that it is never mostly read again.
+        surplus: tokens of the longest row beyond the shortest, which are read one a step.
     """
 
-    def __init__(self, oldest: Callable[[], float | None], seconds: float) -> None:
-        self.oldest, self.seconds, self.begin = oldest, seconds, time.perf_counter()
-        self.end = 0.0  # not known before the first token
+    def __init__(
+        self, oldest: Callable[[], float | None], seconds: float, surplus: int = 0
+    ) -> None:
+        self.oldest, self.seconds, self.surplus = oldest, seconds, surplus
+        self.begin, self.end = time.perf_counter(), 0.0  # the end is not known before a token
         self.at: int | None = None
 
-    def due(self, steps: int) -> bool:
-        """Whether a row that has made `steps` tokens in this batch stops here."""
+    def due(self, step: int) -> bool:
+        """Whether a row that is done with so many steps of the batch stops here."""
         now = time.perf_counter()
         if not self.end:
             self.end = now + now - self.begin
         if self.at is None and now > self.end:
             since = self.oldest()
-            if since is not None and now - since > self.seconds:
-                self.at = steps + 1  # the rows before it in this step have gone on already
-        return self.at is not None and steps >= self.at
+            if since is not None and self._enough(step, now - since):
+                self.at = step + 1  # the rows before it in this step have gone on already
+        return self.at is not None and step >= self.at
+
+    def _enough(self, step: int, waited: float) -> bool:
+        times = LATE if waited > LATE_SECONDS else CATCHING_UP
+        return waited > self.seconds and step >= times * self.surplus

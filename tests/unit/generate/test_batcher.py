@@ -90,17 +90,18 @@ class Slow:
 
     def run(self, rows, steps, hear):
         time.sleep(self.reading)
-        made, open_rows = [[] for _ in rows], set(range(len(rows)))
-        for step in range(steps):
-            if not open_rows:
-                break
+        shortest, made, step = min(map(len, rows)), [0] * len(rows), 0
+        open_rows = set(range(len(rows))) if steps else set()
+        while open_rows:
             time.sleep(self.seconds)
             for place in sorted(open_rows):
-                made[place].append(step)
-                if hear(place, step):
+                if step < len(rows[place]) - shortest:
+                    continue  # its surplus is read, a token a step
+                made[place] += 1
+                if hear(place, made[place] - 1) or made[place] == steps:
                     open_rows.discard(place)
-        self.made.append(len(made[0]))
-        return made
+            step += 1
+        self.made.append(made[0])
 
 
 SEEDED = SamplingParams(max_tokens=5000, temperature=1.0, seed=7)
@@ -173,7 +174,9 @@ def test_rows_that_are_paused_go_on_where_they_were():
     assert [len(job.ids) for job in ticket.jobs] == [45, 45]
     lengths = [batch[0] for batch in slow.batches if len(batch) == 2]
     assert len(lengths) >= 3 and lengths == sorted(lengths)
-    assert all(b - a == 3 for a, b in (batch for batch in slow.batches if len(batch) == 2))
+    pairs = [batch for batch in slow.batches if len(batch) == 2]
+    assert pairs[0] == [3, 6]
+    assert all(a == b for a, b in pairs[1:])  # the first was ahead while the other was read
 
 
 def test_equal_drawing_shares_a_batch_and_other_does_not():
@@ -312,6 +315,37 @@ def test_a_slice_is_as_long_as_reading_its_text_took():
         assert [len(row) for row in listener.wait(1)] == [200]
     batcher.close()
     assert len(slow.batches) > 2 and slow.made[0] > 10  # not the one or two of a slice long over
+
+
+def test_a_batch_is_not_given_up_before_it_has_made_more_than_it_read():
+    """Its longer row is 20 tokens ahead, which take 20 steps: it goes on for a hundred."""
+    slow = Slow(0.005)
+    batcher = Batcher(slow)
+    long, short = Listener(), Listener()
+    slow.gate.clear()
+    batcher.submit(["abc", "x" * 23], replace(GREEDY, max_tokens=300), long)
+    batcher.submit(["x" * 200], replace(GREEDY, max_tokens=2), short)
+    slow.gate.set()
+    short.wait(1)
+    batcher.close()
+    assert 100 <= slow.made[0] < 200 and slow.batches[:2] == [[3, 23], [200]]
+
+
+def test_a_row_that_the_model_ends_does_not_wait_for_its_batch():
+    class Ends(Slow):
+        def advance(self, rows, steps, params, hear):
+            def ending(place, token):
+                return hear(place, None if place and token == 2 else token)
+
+            super().advance(rows, steps, params, ending)
+
+    batcher = Batcher(Ends())
+    heard = Listener()
+    batcher.submit(["abc", "abd"], replace(GREEDY, max_tokens=5000), heard)
+    with heard.done:
+        assert heard.done.wait_for(lambda: heard.over == {1}, 10)
+    assert heard.tokens[1] == [0, 1]
+    batcher.close()
 
 
 def test_rows_with_a_repetition_penalty_are_not_paused():
