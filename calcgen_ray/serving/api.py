@@ -48,6 +48,7 @@ def _add_reading(api: FastAPI, backend: Backend) -> None:
 
     @api.get("/v1/models")
     async def list_models() -> JSONResponse:
+        """The live checkpoint first, then the registry's others."""
         live = models.live
         cards = [answers.model_card(name, live.created, live.max_tokens_total)
                  for name in models.names()]  # fmt: skip
@@ -55,12 +56,14 @@ def _add_reading(api: FastAPI, backend: Backend) -> None:
 
     @api.get("/v1/models/{model:path}")
     async def one_model(model: str) -> JSONResponse:
+        """One of them."""
         found = models.find(model) or models.live  # as in the list: loading it takes a request
         return JSONResponse(answers.model_card(model, found.created, found.max_tokens_total))
 
     @api.get("/docs")
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(docs_page(api.openapi()))
+    async def docs(request: Request) -> HTMLResponse:
+        """This page."""
+        return HTMLResponse(docs_page(api.openapi(), str(request.base_url)))
 
 
 def _add_states(api: FastAPI, backend: Backend) -> None:
@@ -68,12 +71,14 @@ def _add_states(api: FastAPI, backend: Backend) -> None:
 
     @api.get("/health")
     async def health() -> JSONResponse:
+        """200 while the engine runs; needs no key."""
         if not models.live.batcher.alive:
             raise ApiError(503, "the engine has ended")
         return JSONResponse({"status": "ok"})
 
     @api.get("/ready")
     async def ready(request: Request) -> JSONResponse:
+        """200 once a checkpoint is loaded, and which with a key."""
         body = {"status": "ready"}
         if may_read(request.scope):
             body |= {"model": models.live.id, "digest": models.live.digest}
@@ -82,16 +87,19 @@ def _add_states(api: FastAPI, backend: Backend) -> None:
 
     @api.get("/version")
     async def told_version() -> JSONResponse:
+        """Of the package, and the live checkpoint."""
         return JSONResponse({"version": version("calcgen-ray"), "model": models.live.id})
 
     @api.get("/metrics")
     async def metrics() -> Response:
+        """This replica's, in Prometheus's text."""
         return Response(backend.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 def _add_sampling(api: FastAPI, backend: Backend) -> None:
     @api.post("/v1/completions", openapi_extra=schema.body_of(CompletionRequest))
     async def complete(request: Request) -> Response:
+        """Goes on from a text."""
         body = await read_body(request)
         model = await backend.models.acquired(body.model)
         with ExitStack() as stack:
@@ -102,6 +110,7 @@ def _add_sampling(api: FastAPI, backend: Backend) -> None:
 
     @api.post("/v1/chat/completions", openapi_extra=schema.body_of(ChatRequest))
     async def chat(request: Request) -> Response:
+        """Answers the last message."""
         body = await read_body(request)
         model = await backend.models.acquired(body.model)
         with ExitStack() as stack:
@@ -112,6 +121,7 @@ def _add_sampling(api: FastAPI, backend: Backend) -> None:
 
     @api.post("/v1/run", openapi_extra=schema.body_of(RunRequest))
     async def run(request: Request) -> JSONResponse:
+        """Runs code in the sandbox: output, result as text, LaTeX and MathML, figures as PNG."""
         body = await read_body(request)
         outcome = await backend.code_runner().run(read(RunRequest, body))
         return JSONResponse(run_answer(outcome))

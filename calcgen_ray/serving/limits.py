@@ -84,22 +84,35 @@ class SamplingRequest(BaseModel):
     Validated with the context {"max_tokens_total": n_positions}.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     model: Text | None = None
+    """One of /v1/models; the live checkpoint where it is left out."""
     max_tokens: Annotated[Int, Field(ge=0)] = 16
+    """Longest completion; cut to what the model has room for."""
     temperature: Annotated[Float, Field(ge=0, le=2)] = 1.0
+    """0 takes the likeliest token each time."""
     top_p: Annotated[Float, Field(gt=0, le=1)] = 1.0
+    """Draws from the likeliest tokens that have this probability together."""
     top_k: Annotated[Int, Field(ge=0, le=10**6)] = 0
+    """Draws from so many of the likeliest tokens; 0 from all."""
     repetition_penalty: Annotated[Float, Field(ge=0.1, le=10)] = 1.0
+    """Above 1 makes tokens that came already less likely."""
     n: Annotated[Int, Field(ge=1, le=MAX_N)] = 1
+    """Completions of each prompt."""
     stop: tuple[
         Annotated[str, Strict(), Field(min_length=1, max_length=MAX_STOP_CHARACTERS)], ...
     ] = Field(default=(), max_length=MAX_STOPS)
+    """A text or several; a completion ends before the first of them."""
     seed: Annotated[Int, Field(ge=-(2**63), lt=2**63)] | None = None
+    """Same seed, same request, same text."""
     stream: Bool = False
+    """Server-sent events, token by token."""
     stream_options: StreamOptions | None = None
+    """{"include_usage": true} ends a stream with its tokens' numbers."""
     calcgen: Verify = Verify()
+    """With "verify": true candidates are drawn and run; those that run come first, and of these the
+    right ones, where that can be told."""
 
     @model_validator(mode="before")
     @classmethod
@@ -171,9 +184,13 @@ class CompletionRequest(SamplingRequest):
     """The body of `POST /v1/completions`."""
 
     prompt: tuple[Text, ...] = Field(min_length=1, max_length=MAX_PROMPTS)
+    """A text or several: the problem as Python comments."""
     best_of: Annotated[Int, Field(ge=1, le=MAX_BEST_OF)] | None = None
+    """So many are made, and the n likeliest of them answered."""
     logprobs: Annotated[Int, Field(ge=0, le=MAX_LOGPROBS)] | None = None
+    """Tells log probabilities, beside so many of the likeliest tokens."""
     echo: Bool = False
+    """The prompt stands before the completion; with max_tokens 0 it alone is scored."""
 
     @field_validator("prompt", mode="before")
     @classmethod
@@ -211,7 +228,9 @@ class ChatRequest(SamplingRequest):
     """The body of `POST /v1/chat/completions`."""
 
     messages: tuple[Message, ...] = Field(min_length=1, max_length=MAX_MESSAGES)
+    """What a user says becomes a comment, what was answered stands below it."""
     max_tokens: Annotated[Int, Field(ge=1)] = 192
+    """Longest completion; cut to what the model has room for."""
 
     @model_validator(mode="before")
     @classmethod

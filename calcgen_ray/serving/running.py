@@ -28,9 +28,10 @@ MAX_WAITING = 16
 class RunRequest(BaseModel):
     """The body of `POST /v1/run`; unknown fields are refused, since nothing else sends it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     code: Annotated[str, Strict(), Field(min_length=1, max_length=MAX_CODE_CHARACTERS)]
+    """A piece of Python."""
     result: Annotated[str, Strict(), Field(max_length=100)] = RESULT
     """The variable whose value comes back."""
 

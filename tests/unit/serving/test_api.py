@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from calcgen_ray.generate.engine import SamplingParams
+from tests.unit.serving.conftest import BASE
 
 PROMPT = "# Differentiate x**2 with respect to x.\n"
 POSITIONS = 256
@@ -194,6 +195,8 @@ def test_reading_routes(client):
     assert client.get("/version").json()["model"] == "tiny"
     page = client.get("/docs").text
     assert "POST /v1/completions" in page and "temperature" in page and "<script" not in page
+    assert "takes the likeliest token" in page and "200 while the engine runs" in page
+    assert f"<code>{BASE}/v1</code>" in page
     assert "/v1/chat/completions" in client.get("/openapi.json").json()["paths"]
 
 
