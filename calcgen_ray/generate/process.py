@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import logging
-import os
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from calcgen_ray.errors import CheckpointError, InputError
+from calcgen_ray.generate.child import LOG, Child
 from calcgen_ray.generate.decoder import Decoder
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.job import Job, Sink, Ticket
-from calcgen_ray.generate.link import Cancel, Link, Made, Open, Over, Score, Scored, Submit
+from calcgen_ray.generate.link import Cancel, Made, Open, Over, Score, Scored, Submit
 from calcgen_ray.generate.rows import Row
 from calcgen_ray.generate.scoring import Scores
 from calcgen_ray.generate.stops import StopWatch
 from calcgen_ray.generate.weights import Weights
 
-MODULE = "calcgen_ray.generate.program"
 CLOSE_SECONDS = 10.0
-"""To end what runs; then it is killed."""
-SILENT_SECONDS = 15.0
-"""Without a word from the child, which speaks every second whatever it computes: then it hangs."""
-LOG = logging.getLogger("calcgen.engine")
+"""For the child to end what runs; then it is killed."""
 
 
 class EngineProcess:
@@ -55,11 +46,14 @@ class EngineProcess:
         self._scores: dict[int, Future[Scores]] = {}
         self._numbers = itertools.count()
         self._lock = threading.Lock()
-        self._unsent: list[Any] | None = None  # a list between two children
+        self._unsent: list[Submit | Cancel | Score] | None = None  # a list between two children
         self._batch, self._closed, self._lost = 0, False, False
-        self._threads = threads
+        self._opening = Open(
+            str(weights.folder), Decoder.of(weights.tokenizer), weights.max_tokens_total,
+            weights.compute_type, threads,
+        )  # fmt: skip
         try:
-            self._begin()
+            self._child = Child(self._opening)
         except CheckpointError:
             weights.discard()
             raise
@@ -73,7 +67,7 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.pid
 
     @property
     def tokenizer(self) -> Any:
@@ -126,34 +120,11 @@ class EngineProcess:
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            self._link.hang_up()
+            self._child.hang_up()
         self._reader.join(CLOSE_SECONDS)
-        self._process.kill()
+        self._child.kill()
         self._reader.join()
-        self._link.close()
         self.weights.discard()
-
-    def _begin(self) -> None:
-        """Starts a child and has it open the weights."""
-        weights, tokenizer = self.weights, Decoder.of(self.weights.tokenizer)
-        process, link = _start()
-        try:
-            link.send(Open(str(weights.folder), tokenizer, weights.max_tokens_total,
-                           weights.compute_type, self._threads))  # fmt: skip
-            refused = link.receive().refused
-        except (OSError, EOFError):
-            refused = f"{weights.folder}: the engine's process ended, code {process.wait()}"
-        if refused:
-            process.wait()
-            link.close()
-            raise CheckpointError(refused)
-        with self._lock:
-            self._process, self._link = process, link
-            messages, self._unsent = self._unsent or [], None
-            if self._closed:
-                link.hang_up()
-        for message in messages:
-            self._send(message)
 
     def _jobs(self) -> list[Job]:
         """Rows that are not over."""
@@ -165,46 +136,42 @@ class EngineProcess:
         if self._closed or self._lost:
             raise self._error()
 
-    def _send(self, message: Any) -> None:
-        """Where the child has gone, `_serve` ends what was asked of it."""
+    def _send(self, message: Submit | Cancel | Score) -> None:
         with self._lock:
             if self._unsent is not None:
                 self._unsent.append(message)
                 return
-        with suppress(OSError):
-            self._link.send(message)
+        self._child.send(message)
 
     def _serve(self) -> None:
         """Hears one child after another, until the last has gone."""
-        while True:
-            with suppress(EOFError, OSError):
-                self._read()
-            code = self._process.wait()
+        while not self._lost:
+            for message in self._child.messages():
+                self._hear(message)
+            code = self._child.end()
             with self._lock:
                 self._unsent, self._lost = [], self._closed
             self._give_up()
-            if self._lost:
-                return
-            LOG.error("the engine's process ended, code %s; another one is started", code)
-            self._link.close()
-            try:
-                self._begin()
-            except CheckpointError as error:
-                LOG.error("the engine does not start again: %s", error)
-                with self._lock:
-                    self._lost = True
-                self._give_up()
-                return
+            if not self._closed:
+                LOG.error("the engine's process ended, code %s; another one is started", code)
+                self._begin_again()
 
-    def _read(self) -> None:
-        """Raises EOFError or OSError once the child has gone."""
-        while True:
-            if not self._link.poll(SILENT_SECONDS):
-                LOG.error("the engine has been silent for %g s and is killed", SILENT_SECONDS)
-                self._process.kill()
-            message = self._link.receive()
-            if message is not None:
-                self._hear(message)
+    def _begin_again(self) -> None:
+        """Starts another child, and sends it what was asked meanwhile."""
+        try:
+            child = Child(self._opening)
+        except CheckpointError as error:
+            LOG.error("the engine does not start again: %s", error)
+            with self._lock:
+                self._lost = True
+            self._give_up()
+            return
+        with self._lock:  # nothing may overtake what was asked before
+            self._child, messages, self._unsent = child, self._unsent or [], None
+            for message in messages:
+                child.send(message)
+            if self._closed:
+                child.hang_up()
 
     def _hear(self, message: Made | Over | Scored) -> None:
         if isinstance(message, Scored):
@@ -257,7 +224,7 @@ class EngineProcess:
 class _Ticket(Ticket):
     """One that the child hears of."""
 
-    def __init__(self, jobs: Sequence[Job], number: int, send: Callable[[Any], None]) -> None:
+    def __init__(self, jobs: Sequence[Job], number: int, send: Callable[[Cancel], None]) -> None:
         super().__init__(jobs)
         self._number, self._send = number, send
 
@@ -265,19 +232,3 @@ class _Ticket(Ticket):
         super().cancel()
         if not all(job.over for job in self.jobs):
             self._send(Cancel(self._number))
-
-
-def _start() -> tuple[subprocess.Popen[bytes], Link]:
-    """The child, and this end of its socket."""
-    here, there = socket.socketpair()
-    package = Path(__file__).resolve().parents[2]
-    paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with there:
-        # subprocess starts it by vfork and exec: safe beside the threads of a Ray worker.
-        process = subprocess.Popen(
-            [sys.executable, "-m", MODULE, str(there.fileno())],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[there.fileno()],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        )
-    return process, Link(here.detach())

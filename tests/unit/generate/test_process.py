@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from calcgen_ray.errors import CheckpointError, InputError
-from calcgen_ray.generate import process
+from calcgen_ray.generate import child
 from calcgen_ray.generate.convert import to_ctranslate2
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.process import EngineProcess
@@ -75,7 +75,7 @@ def answers_again(engine):
 
 
 def test_an_engine_that_hangs_is_replaced(engine, monkeypatch):
-    monkeypatch.setattr(process, "SILENT_SECONDS", 2.0)
+    monkeypatch.setattr(child, "SILENT_SECONDS", 2.0)
     time.sleep(1.5)  # it waits for a beat with the new patience
     first = engine.pid
     os.kill(first, signal.SIGSTOP)
@@ -163,10 +163,10 @@ def test_the_process_ends_with_its_replica(entry):
     parent = subprocess.Popen(
         [sys.executable, "-c", ORPHAN, str(entry)], stdout=subprocess.PIPE, text=True
     )
-    child = int(parent.stdout.readline())
+    pid = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
-    assert gone(child)
+    assert gone(pid)
 
 
 def test_the_process_needs_neither_torch_nor_transformers():
