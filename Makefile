@@ -2,7 +2,7 @@
 # make test        lint, types, all tests
 # make soak        tests that take long: ten thousand verdicts, properties on other examples
 # make chaos       workers, nodes and drivers killed at random, on a cluster of three nodes
-# make base        the base model anew, hours; goes on where it was interrupted
+# make base        the base model anew, over an hour; goes on where it was interrupted
 # make cluster     a Ray cluster of a head and two workers on this machine, with a token
 # make cluster-down  ends that one and no other
 # make venv        just the environment

@@ -85,6 +85,9 @@ def describe(config: Config, corpus: Path, trained: TrainResult) -> dict[str, An
     if start is not None:  # the shape is that of the weights it went on from
         plain |= {"architecture": start["settings"]["architecture"], "start": start["recipe"]}
     text = json.dumps(plain, sort_keys=True)
+    scores = [e for e in entries if e["event"] == "eval" and "perplexity" in e]
+    # A run that went on after a crash may have scored a step twice.
+    curve = {e["step"]: round(e["perplexity"], 4) for e in scores}
     return {
         "recipe": hashlib.sha256(text.encode()).hexdigest(),
         "settings": plain,
@@ -103,11 +106,7 @@ def describe(config: Config, corpus: Path, trained: TrainResult) -> dict[str, An
         "workers": trained.workers,
         "device": trained.device,
         "precision": trained.precision,
-        "curve": [
-            {"step": e["step"], "perplexity": round(e["perplexity"], 4)}
-            for e in entries
-            if e["event"] == "eval" and "perplexity" in e
-        ],
+        "curve": [{"step": step, "perplexity": value} for step, value in curve.items()],
     }
 
 
