@@ -74,7 +74,7 @@ def test_many_clients_get_the_answers_of_one(url, right, seconds):
 @pytest.mark.parametrize("waves", [1, pytest.param(20, marks=LONG)])
 def test_a_surplus_is_told_to_come_back(url, waves):
     """More at once than the queue holds: each is answered or refused, and nothing else happens."""
-    body = {"prompt": "x", "max_tokens": 60, "temperature": 0}
+    body = {"prompt": "x", "max_tokens": 250, "temperature": 1.0, "n": 3}  # longer than they come
 
     async def one(client, number):
         begin = time.monotonic()
@@ -86,7 +86,7 @@ def test_a_surplus_is_told_to_come_back(url, waves):
         assert {status for status, _, _ in told} == {200, 429}
         assert all(after for status, after, _ in told if status == 429)
         assert sum(status == 200 for status, _, _ in told) >= 128
-        after = httpx.post(f"{url}/v1/completions", json=body, timeout=5)
+        after = httpx.post(f"{url}/v1/completions", json=body_of(0), timeout=5)
         assert after.status_code == 200
     refused = statistics.median(seconds for status, _, seconds in told if status == 429)
     print(f"refused within {refused:.2f} s (median; 300 at once from one process)")
