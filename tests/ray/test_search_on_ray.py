@@ -25,7 +25,7 @@ from calcgen_ray.tune.driver import concurrency, tune
 from calcgen_ray.tune.study import read
 from calcgen_ray.tune.trial import run_trial
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 DRIVER = """
 import sys
@@ -128,7 +128,6 @@ def test_a_killed_search_goes_on(search, searched, corpus, tmp_path):
 
 
 @pytest.mark.parametrize("trials", [4, pytest.param(20, marks=pytest.mark.soak)])
-@pytest.mark.timeout(900)
 def test_pruned_trials_give_everything_back(search, corpus, tmp_path, ray_cluster, trials):
     """Trials that end after an epoch, one after another, two at once."""
     import ray
@@ -167,7 +166,6 @@ def fake_trial(proposal, payload):
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(900)
 def test_two_hundred_trials_keep_the_driver_small(search, corpus, tmp_path, ray_cluster):
     wanted = settings.replace(
         search,
