@@ -151,7 +151,8 @@ class Models:
     def _known(self, name: str | None) -> Model | None:
         if name in (None, LIVE, self.live.id, self.live.entry):
             return self.live
-        return self._others.get(str(name))
+        model = self._others.get(str(name))
+        return model if model and model.batcher.alive else None  # one that is lost is loaded again
 
     def _loading_of(self, name: str) -> threading.Lock:
         """The lock under which an entry is loaded."""
@@ -169,8 +170,10 @@ class Models:
             raise ApiError(503, f"model: {name} does not load; the log says why") from None
         model.users = 1
         with self._lock:
+            lost = self._others.pop(name, None)
             surplus = list(self._others)[: max(0, len(self._others) - self._most + 1)]
-            gone = self._retired(*(self._others.pop(each) for each in surplus))
+            old = [self._others.pop(each) for each in surplus]
+            gone = self._retired(*filter(None, [lost, *old]))
             self._others[name] = model
         self._end(gone)
         return model

@@ -15,7 +15,7 @@ from calcgen_ray.generate import child
 from calcgen_ray.generate.convert import to_ctranslate2
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.process import EngineProcess
-from tests.unit.generate.test_batcher import Listener
+from tests.unit.generate.slow import Listener
 
 LONG = SamplingParams(max_tokens=200, temperature=1.0, n=32)
 GREEDY = SamplingParams(max_tokens=60, temperature=0)

@@ -190,6 +190,16 @@ def test_one_that_makes_room_is_kept_for_those_who_use_it(models, registry, step
     assert await_true(lambda: not first.batcher.alive)
 
 
+def test_one_whose_engine_is_lost_is_loaded_again(models, opened, registry, steps):
+    second = registry.promote(steps[1], "two", to_ctranslate2)
+    with models.use(second.id) as lost:
+        lost.batcher.close()
+        with models.use(second.id) as again:
+            assert again is not lost and again.batcher.alive
+    assert lost.retired and opened.folders == [second.path] * 2
+    assert models.find(second.id) is again
+
+
 def test_a_client_that_leaves_while_its_model_loads_holds_nothing(models, opened, registry, steps):
     second = registry.promote(steps[1], "two", to_ctranslate2)
     opened.seconds = 0.3
