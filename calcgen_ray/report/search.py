@@ -75,21 +75,34 @@ def _tiles(
 
 
 def _points(figure: Any, axes: Any, trials: Sequence[Trial], epochs: Sequence[Any]) -> None:
-    for state in sorted({trial.state for trial in trials}):
+    states = sorted({trial.state for trial in trials})
+    for state in states:
         some = [trial for trial in trials if trial.state == state]
         points = axes.scatter(
             [t.values["optim.lr"] for t in some], [t.values["train.epochs"] for t in some],
-            c=[t.perplexity for t in some], cmap="viridis_r", marker=MARKS[state], label=state,
+            c=[t.perplexity for t in some], cmap="viridis_r", marker=MARKS[state],
             vmin=min(t.perplexity for t in trials), vmax=max(t.perplexity for t in trials), s=70,
         )  # fmt: skip
+    axes.margins(0.15)
     _rate_axis(axes)
     axes.set_yscale("log", base=2)
     axes.set_yticks(list(epochs), [f"{n:g}" for n in epochs])
-    best = trials[0]
-    axes.annotate(f"best {best.perplexity:.3f}", (best.values["optim.lr"],
-                  best.values["train.epochs"]), (8, 8), textcoords="offset points")  # fmt: skip
-    axes.legend(frameon=False, fontsize=8)
+    axes.minorticks_off()
+    _mark_best(axes, trials)
+    if len(states) > 1:
+        keys = [axes.scatter([], [], c=GREY, marker=MARKS[state], s=50) for state in states]
+        figure.legend(keys, states, loc="outside lower center", ncols=len(keys), frameon=False)
     figure.colorbar(points, label="perplexity")
+
+
+def _mark_best(axes: Any, trials: Sequence[Trial]) -> None:
+    """Names the best point's perplexity, on the side where there is room."""
+    rates = [trial.values["optim.lr"] for trial in trials]
+    left = rates[0] > math.sqrt(min(rates) * max(rates))
+    axes.annotate(
+        f"best {trials[0].perplexity:.3f}", (rates[0], trials[0].values["train.epochs"]),
+        (-8 if left else 8, 8), textcoords="offset points", ha="right" if left else "left",
+    )  # fmt: skip
 
 
 def _rate_axis(axes: Any) -> None:
@@ -103,6 +116,8 @@ def _rate_axis(axes: Any) -> None:
 
 def _curves(path: Path, trials: Sequence[Trial]) -> Path:
     """Every trial's scores by epoch, the best one on top."""
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = _figure("Trials", "epochs", "perplexity on held-out cells (log)")
     by_logarithm(axes)
     for place, trial in reversed(list(enumerate(trials))):
@@ -117,6 +132,7 @@ def _curves(path: Path, trials: Sequence[Trial]) -> Path:
     for color, name in ((ORANGE, "best"), (BLUE, "finished"), (GREY, "ended early")):
         axes.plot([], [], color=color, label=name)
     axes.legend(frameon=False)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=axes.get_xlim()[1] > 1))
     figure.savefig(path)
     return path
 
@@ -173,6 +189,7 @@ def _parallel(path: Path, trials: Sequence[Trial]) -> Path:
     figure, axes = _figure("Values and what came of them", "", "")
     axes.grid(visible=False)
     axes.set_yticks([])
+    axes.set(xlim=(-0.1, len(keys) + 0.1), ylim=(-0.05, 1.05))
     norm = Normalize(min(columns[-1]), max(columns[-1]))
     scaled = [_scaled(column) for column in columns]
     for place, trial in reversed(list(enumerate(trials))):
