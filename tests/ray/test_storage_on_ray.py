@@ -104,6 +104,7 @@ def test_a_run_in_a_bucket_goes_on_on_a_machine_that_has_nothing(
     assert all(torch.equal(after[name], value) for name, value in weights.items())
 
 
+@pytest.mark.chaos
 def test_a_run_that_was_deleted_from_the_bucket_begins_anew(tiny_config, corpus, bucket, joined):
     uri = bucket.format("anew")
     config = settings.replace(tiny_config, {"run.storage": uri, "train.epochs": 1})
