@@ -38,11 +38,11 @@ def tune(screen: Screen, search: Config, grid: Config, *, json: bool) -> None:
         try:
             with screen.progress():
                 corpus = build(grid, screen.advance)
-            view = SearchView(screen, table.count(grid))
+            view = SearchView(screen, table.count(grid), pipeline.run_folder(grid))
 
             def begin(name: str, config: Config) -> SearchView:
                 screen.say(f"{name}: {config.run_name}")
-                view.begin(table.count(config))
+                view.begin(table.count(config), pipeline.run_folder(config))
                 return view
 
             with screen.live(view.table):

@@ -96,7 +96,7 @@ def tune(screen: Screen, config: Config, *, json: bool) -> None:
             screen.say(f"{table.count(config)} trials, {at_once} at once")
             with screen.progress():
                 corpus = build(config, screen.advance)
-            view = SearchView(screen, table.count(config))
+            view = SearchView(screen, table.count(config), folder)
             with screen.live(view.table):
                 found = search(config, corpus, folder, view)
         finally:
@@ -222,7 +222,7 @@ def _listeners(screen: Screen, config: Config) -> pipeline.Listeners:
     return pipeline.Listeners(
         stage=screen.advance,
         train=TrainView(screen, config.train.log_steps),
-        tune=SearchView(screen, count(config)),
+        tune=SearchView(screen, count(config), pipeline.run_folder(config) / "tune"),
         say=screen.say,
     )
 

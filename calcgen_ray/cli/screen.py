@@ -18,6 +18,8 @@ from rich.table import Table
 
 PLAIN_SECONDS = 10.0
 """Where there is no terminal: a line of progress at most this often."""
+TO_THE_LOG: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
+"""What Ray prints beside something live goes where `quiet` sends it, not above the live part."""
 
 
 class Screen:
@@ -110,7 +112,8 @@ class Screen:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                    TimeElapsedColumn(), TextColumn("{task.fields[note]}"))  # fmt: skip
-        with Progress(*columns, console=self.console, transient=True) as self._progress:
+        with Progress(*columns, console=self.console, transient=True, **TO_THE_LOG) as progress:
+            self._progress = progress
             try:
                 yield
             finally:
@@ -127,7 +130,10 @@ class Screen:
         if not self.console.is_terminal:
             yield
             return
-        with Live(get_renderable=table, console=self.console, refresh_per_second=2, transient=True):
+        with Live(
+            get_renderable=table, console=self.console, refresh_per_second=2, transient=True,
+            **TO_THE_LOG,
+        ):  # fmt: skip
             self._live = True
             try:
                 yield

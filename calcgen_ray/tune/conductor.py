@@ -123,7 +123,7 @@ class Conductor:
         epochs, perplexity = float(result["epoch"]), float(result["perplexity"])
         state, error = self._verdict(trial, result)
         self.study.record(trial.number, epochs, perplexity, trial.tokens, state, error)
-        self._tell(trial, "result", steps=result.get("step"))
+        self._tell(trial, "result")
 
     def _verdict(self, trial: Trial, result: Mapping[str, Any]) -> tuple[State, str]:
         epochs, perplexity = float(result["epoch"]), float(result["perplexity"])
