@@ -297,6 +297,10 @@ def test_ctrl_c_ends_with_130_and_concludes_nothing(tiny_model, tmp_path):
     assert process.returncode == 130, said[-2000:]
     assert not (folder / table.BEST).exists() and not (folder / table.TABLE).exists()
     assert "running" in {trial.state for trial in read(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
+    assert done.returncode == 0 and "going on from epoch" in done.stdout
+    assert (folder / table.BEST).is_file()
+    assert {trial.state for trial in read(folder)} == {"finished"}
 
 
 SEARCH = """
