@@ -83,8 +83,12 @@ class Judge:
         return Judgement(outcome, ruling, computed)
 
     def judge_many(self, pairs: Iterable[tuple[Problem, str]]) -> Iterator[Judgement]:
-        """The judgements in order; the pairs are taken as they are needed."""
-        return in_order(lambda pair: self.judge(*pair), pairs, self.sandbox.servers)
+        """The judgements in order; the pairs are taken as they are needed.
+
+        A thread for each process, so that servers run programs while verifiers compare results.
+        """
+        threads = self.sandbox.servers + self.verifier.processes
+        return in_order(lambda pair: self.judge(*pair), pairs, threads)
 
     def run(self, code: str) -> Outcome:
         """Runs a program without ruling on it."""
