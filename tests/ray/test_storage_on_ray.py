@@ -118,6 +118,7 @@ def test_a_run_that_was_deleted_from_the_bucket_begins_anew(tiny_config, corpus,
         run(config, corpus, uri)
 
 
+@pytest.mark.chaos
 def test_a_checkpoint_that_is_cut_in_the_bucket_is_not_taken(tiny_config, corpus, bucket, joined):
     uri = bucket.format("cut")
     config = settings.replace(tiny_config, {"run.storage": uri})

@@ -71,8 +71,13 @@ def test_what_is_left_out_is_counted_and_nothing_is_imported(package):
     assert package not in sys.modules
 
 
-def test_calcbench_docstrings_of_sympy_are_not_in_it():
-    reading = read_packages(["sympy"])
+@pytest.fixture(scope="module")
+def sympy_read():
+    return read_packages(["sympy"])
+
+
+def test_calcbench_docstrings_of_sympy_are_not_in_it(sympy_read):
+    reading = sympy_read
     assert reading.counts["package: docstring kept for calcbench"] >= len(calcbench.documents())
     assert reading.counts["package: docstring kept for validation"] == 0
     assert {cell.licence for cell in reading.cells} == {"BSD"}
@@ -80,11 +85,11 @@ def test_calcbench_docstrings_of_sympy_are_not_in_it():
     assert len(diff) == 1
 
 
-def test_what_corpora_validate_on_is_cut_out():
+def test_what_corpora_validate_on_is_cut_out(sympy_read):
     """The default preset's docstrings for validation, whatever its seed, by their examples."""
     held = [c for c in read_docstrings(CALCULUS_MODULES).cells if place(c.document) < 0.1]
     text = "\n".join(cell.plain for cell in read_packages(["sympy"], 0.1).cells)
-    whole = "\n".join(cell.plain for cell in read_packages(["sympy"]).cells)
+    whole = "\n".join(cell.plain for cell in sympy_read.cells)
 
     def longest(cell):
         return max(cell.plain.splitlines(), key=len)

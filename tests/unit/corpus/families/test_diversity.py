@@ -56,14 +56,18 @@ def test_wordings_differ_and_every_one_can_be_drawn(family: str) -> None:
         assert {every[number] for number in numbers} == set(wordings)
 
 
+# One sample of 30 has a standard deviation of 0.06, the mean of three 0.035.
+@pytest.mark.parametrize(
+    ("seeds", "slack"), [((21,), 0.12), pytest.param((21, 22, 23), 0.0, marks=pytest.mark.soak)]
+)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_skeletons_differ(family: str) -> None:
+def test_skeletons_differ(family: str, seeds: tuple[int, ...], slack: float) -> None:
     for difficulty, least in zip(("medium", "hard"), DISTINCT[family], strict=True):
         shares = []
-        for seed in (21, 22, 23):  # one sample of 30 has a standard deviation of 0.06
+        for seed in seeds:
             made = sample(family, difficulty, seed)  # type: ignore[arg-type]
             shares.append(len({problem.skeleton for problem in made}) / len(made))
-        assert sum(shares) / len(shares) >= least, difficulty
+        assert mean(shares) >= least - slack, difficulty
 
 
 @pytest.mark.parametrize("family", FAMILIES)
