@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calcgen_ray.evaluate.records import GREEDY, Record
+from calcgen_ray.evaluate.records import GREEDY, UNASKED, Record
 from calcgen_ray.evaluate.subject import Subject
-from calcgen_ray.problem import DIFFICULTIES
+from calcgen_ray.problem import DIFFICULTIES, Status
 from calcgen_ray.report.evaluation_plots import plot_depths, plot_families, plot_levels
 
 Figures = Mapping[str, Any]
@@ -21,21 +21,26 @@ NONE = "-"
 
 
 def write_report(folder: Path, found: Sequence[tuple[Subject, Figures]]) -> Path:
-    """Writes report.md, summary.json and three plots into a folder of these checkpoints' own."""
+    """Writes report.md and summary.json into a folder of these checkpoints' own.
+
+    Three plots of right answers too, where anything was asked that has one.
+    """
     names = " ".join(subject.home.name for subject, _ in found)
     home = folder / f"report-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
     home.mkdir(parents=True, exist_ok=True)
     checkpoints = [figures for _, figures in found]
-    plots = [
-        plot_families(home, checkpoints),
-        plot_levels(home, checkpoints),
-        plot_depths(home, checkpoints),
-    ]
+    draw = (plot_families, plot_levels, plot_depths) if judged(checkpoints) else ()
+    plots = [plot(home, checkpoints) for plot in draw]
     subject, _ = found[-1]
     text = "\n".join([*_head(checkpoints), *_pictures(plots), *_samples(subject)])
     (home / REPORT).write_text(text + "\n", "utf-8")
     (home / "summary.json").write_text(json.dumps(checkpoints, indent=2) + "\n", "utf-8")
     return home / REPORT
+
+
+def judged(checkpoints: Sequence[Figures]) -> bool:
+    """Whether answers were asked for: of the rest of a held-out cell, none is right or wrong."""
+    return any(figures["correct"]["all"] is not None for figures in checkpoints)
 
 
 def side_by_side(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
@@ -45,6 +50,8 @@ def side_by_side(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
     by_source = [(f"  of {s} cells", ("perplexity_by_source", s), False) for s in sources]
     for label, path, percent in (MEASURES[0], *by_source, *MEASURES[1:]):
         shown = [_shown(figures, path, percent) for figures in checkpoints]
+        if path in ANSWERS and not judged(checkpoints):
+            continue
         if path[0] != "correct" or set(shown) != {NONE}:  # what was not asked has no line
             rows.append(
                 {"measure": label, **dict(zip(column_names(checkpoints), shown, strict=True))}
@@ -76,6 +83,7 @@ MEASURES = (
     ("sandbox faults", ("sandbox_faults",), False),
     ("isolation", ("isolation",), False),
 )
+ANSWERS = (("pass_at_1",), ("pass_at_10",), ("unknown",))
 INTERVALS = {("correct", "all"): "correct", ("pass_at_1",): "pass_at_1",
              ("pass_at_10",): "pass_at_10"}  # fmt: skip
 
@@ -114,13 +122,14 @@ def markdown(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 
 def pick_samples(records: Sequence[Record], count: int = SAMPLES) -> list[Record]:
-    """Greedy completions, half of them right and half wrong where there are so many.
+    """Greedy completions, half of them good and half bad where there are so many.
 
-    Each half goes round the families, so that no family fills it.
+    Good is what is right, or what ran where no answer was asked for. Each half goes round the
+    families, so that no family fills it.
     """
     greedy = [r for r in records if r.sample == GREEDY]
-    good = _round_families([r for r in greedy if r.correct])
-    bad = _round_families([r for r in greedy if not r.correct])
+    good = _round_families([r for r in greedy if _good(r)])
+    bad = _round_families([r for r in greedy if not _good(r)])
     wrong = min(len(bad), max(count // 2, count - len(good)))
     return good[: count - wrong] + bad[:wrong]
 
@@ -134,17 +143,30 @@ def _round_families(records: Sequence[Record]) -> list[Record]:
     return [record for _, record in sorted(zip(turns, records, strict=True), key=lambda p: p[0])]
 
 
+def _good(record: Record) -> bool:
+    return record.correct or (record.verdict == UNASKED and record.outcome == Status.RAN)
+
+
+ASKED = (
+    "Each problem of the benchmark is put as a comment; the completion is run in a sandbox",
+    "and its result compared with the expected one by mathematics. Greedy completions, except",
+    "for pass@k. Brackets hold 95 % bootstrap intervals over problems.",
+    "R counts what runs, right or wrong: read it beside correctness.",
+)
+CONTINUED = (
+    "Each checkpoint goes on from the first third of each held-out cell; the whole is run in a",
+    "sandbox, and what was written compared with the rest of the cell by syntax trees. Greedy",
+    "completions, except for what is copied. R counts what runs: read it beside S.",
+)
+
+
 def _head(checkpoints: Sequence[Figures]) -> list[str]:
+    text, tail = (ASKED, _by_family(checkpoints)) if judged(checkpoints) else (CONTINUED, [])
+    return ["# Evaluation", "", *text, "", *markdown(side_by_side(checkpoints)), "", *tail]
+
+
+def _by_family(checkpoints: Sequence[Figures]) -> list[str]:
     return [
-        "# Evaluation",
-        "",
-        "Each problem of the benchmark is put as a comment; the completion is run in a sandbox",
-        "and its result compared with the expected one by mathematics. Greedy completions, except",
-        "for pass@k. Brackets hold 95 % bootstrap intervals over problems.",
-        "R counts what runs, right or wrong: read it beside correctness.",
-        "",
-        *markdown(side_by_side(checkpoints)),
-        "",
         "## Right answers by family",
         "",
         "Over all problems of the family, and over its easy, medium and hard ones.",
@@ -164,10 +186,15 @@ def _pictures(plots: Sequence[Path]) -> list[str]:
 def _samples(subject: Subject) -> list[str]:
     lines = [f"## Samples of {subject.name}", ""]
     for record in pick_samples(subject.records()):
-        word = "right" if record.correct else f"wrong: {record.reason or record.verdict}"
-        lines += [f"**{record.problem}**, {word}", "", "```python"]
+        lines += [f"**{record.problem}**, {_word(record)}", "", "```python"]
         lines += [(record.prompt + record.code).replace("```", "'''").rstrip(), "```", ""]
     return lines
+
+
+def _word(record: Record) -> str:
+    if record.verdict == UNASKED:
+        return "ran" if _good(record) else record.error or record.outcome
+    return "right" if record.correct else f"wrong: {record.reason or record.verdict}"
 
 
 def _shown(figures: Figures, path: Sequence[str], percent: bool) -> str:

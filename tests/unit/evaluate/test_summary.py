@@ -165,3 +165,21 @@ def test_the_report_shows_tables_plots_and_samples(tmp_path) -> None:
     assert text.count("```") == 4
     for plot in ("correct_by_family.png", "correct_by_kind.png", "correct_by_depth.png"):
         assert (report.parent / plot).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_report_on_held_out_cells_asks_for_no_answers(tmp_path) -> None:
+    """Their rest is neither right nor wrong: no empty plots, no lines of right answers."""
+    lost = {"outcome": "failed", "error": "NameError: g", "reason": "no variable"}
+    unasked = {"verdict": records.UNASKED, "correct": False, "group": "held_out"}
+    found = [record("a", **unasked), record("b", **unasked, **lost)]
+    subject = Subject("mine", tmp_path, tmp_path / "mine-0")
+    records.write(subject.part(0), found)
+    one = {**figures(found), "checkpoint": "mine"}
+    subject.finish(found, one)
+    report = write_report(tmp_path, [(subject, one)])
+    text = report.read_text()
+    assert "| R, runs to its end | 50.0 % |" in text and "**b**, NameError: g" in text
+    assert "**a**, ran" in text
+    for unwanted in ("correct", "pass@", "unknown", "family", "wrong", "right or"):
+        assert unwanted not in text
+    assert sorted(p.name for p in report.parent.iterdir()) == ["report.md", "summary.json"]
