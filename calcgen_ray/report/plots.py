@@ -48,7 +48,7 @@ def _plot_loss(path: Path, steps: Sequence[Any], scores: Sequence[Any]) -> Path:
     right = axes.twinx()
     right.plot(x, [e["lr"] for e in steps], color=GREY, linestyle=":", linewidth=1.2)
     right.set_ylabel("learning rate (dotted)", color=GREY)
-    right.set_ylim(bottom=0)
+    right.set_ylim(0, 1.35 * max([e["lr"] for e in steps], default=0.0) or 1.0)  # below the key
     right.spines[["top", "left"]].set_visible(False)
     axes.legend(frameon=False)
     figure.savefig(path)

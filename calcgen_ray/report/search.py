@@ -129,7 +129,8 @@ def _curves(path: Path, trials: Sequence[Trial]) -> Path:
         if place == 0:
             style = {"color": ORANGE, "linewidth": 2, "zorder": 3}
         axes.plot(*zip(*line, strict=True), marker=".", **style)
-    for color, name in ((ORANGE, "best"), (BLUE, "finished"), (GREY, "ended early")):
+    early = [(GREY, "ended early")] if any(t.state != "finished" for t in trials) else []
+    for color, name in [(ORANGE, "best"), (BLUE, "finished"), *early]:
         axes.plot([], [], color=color, label=name)
     axes.legend(frameon=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=axes.get_xlim()[1] > 1))
