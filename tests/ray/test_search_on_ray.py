@@ -106,7 +106,6 @@ def test_a_trial_without_its_folder_runs_again(search, searched, corpus, tmp_pat
     assert again.best.perplexity == pytest.approx(first.best.perplexity)
 
 
-@pytest.mark.chaos
 def test_a_killed_search_goes_on(search, searched, corpus, tmp_path):
     """Driver and cluster are killed after the first trial; what is finished does not run again."""
     config, folder, whole = tmp_path / "search.yaml", tmp_path / "search", searched[0]

@@ -76,7 +76,6 @@ def test_a_lost_worker_costs_steps_not_the_result(two_workers, corpus, tmp_path,
     assert all(torch.equal(two[name], after[name]) for name in two)
 
 
-@pytest.mark.chaos
 def test_a_killed_command_goes_on(tiny_config, corpus, tmp_path, unbroken, two_workers):
     """SIGKILL the driver, start the same command again: same weights."""
     whole = weights(unbroken[0])

@@ -77,11 +77,11 @@ def sympy_read():
 
 
 def test_calcbench_docstrings_of_sympy_are_not_in_it(sympy_read):
-    reading = sympy_read
-    assert reading.counts["package: docstring kept for calcbench"] >= len(calcbench.documents())
-    assert reading.counts["package: docstring kept for validation"] == 0
-    assert {cell.licence for cell in reading.cells} == {"BSD"}
-    diff = [c.plain for c in reading.cells if "def diff(f, *symbols, **kwargs):" in c.plain]
+    counts = sympy_read.counts
+    assert counts["package: docstring kept for calcbench"] >= len(calcbench.documents())
+    assert counts["package: docstring kept for validation"] == 0
+    assert {cell.licence for cell in sympy_read.cells} == {"BSD"}
+    diff = [c.plain for c in sympy_read.cells if "def diff(f, *symbols, **kwargs):" in c.plain]
     assert len(diff) == 1
 
 
