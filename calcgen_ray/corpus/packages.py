@@ -8,7 +8,7 @@ are left out.
 from __future__ import annotations
 
 import ast
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +24,7 @@ from calcgen_ray.errors import DataError
 PIECE_CHARS = 600
 LEFT_OUT = frozenset({"tests", "test", "testing", "benchmarks", "_vendor", "vendored", "extern"})
 Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Block = ast.stmt | ast.excepthandler | ast.match_case
 
 
 def read_packages(names: Sequence[str], fraction: float = 0.0) -> Reading:
@@ -147,9 +148,14 @@ def _reason(name: str, fraction: float) -> str:
 
 
 def _documented(tree: ast.Module, name: str) -> Iterator[tuple[str, ast.Module | Definition]]:
+    """Breadth first, and never into expressions, which are most of a tree and define nothing."""
     yield name, tree
-    for node in ast.walk(tree):
-        for inner in ast.iter_child_nodes(node):
-            if isinstance(inner, Definition) and isinstance(node, ast.Module | ast.ClassDef):
-                owner = f".{node.name}" if isinstance(node, ast.ClassDef) else ""
-                yield f"{name}{owner}.{inner.name}", inner
+    todo: deque[ast.AST] = deque([tree])
+    while todo:
+        node = todo.popleft()
+        inside = [n for n in ast.iter_child_nodes(node) if isinstance(n, Block)]
+        todo.extend(inside)
+        if isinstance(node, ast.Module | ast.ClassDef):
+            owner = f".{node.name}" if isinstance(node, ast.ClassDef) else ""
+            defined = [inner for inner in inside if isinstance(inner, Definition)]
+            yield from ((f"{name}{owner}.{inner.name}", inner) for inner in defined)

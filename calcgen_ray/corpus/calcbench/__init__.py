@@ -77,6 +77,7 @@ def _depth(expr: Any) -> int:
     return 1 + max((_depth(arg) for arg in expr.args), default=0)
 
 
+@cache
 def documents() -> frozenset[str]:
     """The docstrings that training leaves out."""
     return frozenset(p.phrasing.partition("/")[2] for p in load() if group_of(p) == "docstring")
