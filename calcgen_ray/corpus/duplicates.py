@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any
 
 SHINGLE = 5
 PERMUTATIONS = 128
@@ -29,12 +28,13 @@ def near(codes: Sequence[str], threshold: float = 0.85) -> list[int]:
     Two cells resemble each other when the Jaccard similarity of their 5-word shingles, estimated
     by MinHash with 128 permutations (Broder 1997), is at least `threshold`.
     """
-    from datasketch import MinHashLSH
+    from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(threshold=threshold, num_perm=PERMUTATIONS)
+    shingles = ([shingle.encode() for shingle in _shingles(words(code))] for code in codes)
+    sketches = MinHash.generator(shingles, num_perm=PERMUTATIONS, seed=1)
     kept = []
-    for number, code in enumerate(codes):
-        sketch = _sketch(words(code))
+    for number, (code, sketch) in enumerate(zip(codes, sketches, strict=True)):
         rivals = index.query(sketch)
         if any(_kept_jaccard(codes[int(r)], code) >= threshold for r in rivals):
             continue
@@ -51,14 +51,6 @@ def words(code: str) -> list[str]:
 
 def _shingles(tokens: Sequence[str]) -> set[str]:
     return {" ".join(tokens[i : i + SHINGLE]) for i in range(max(1, len(tokens) - SHINGLE + 1))}
-
-
-def _sketch(tokens: Sequence[str]) -> Any:
-    from datasketch import MinHash
-
-    sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
-    sketch.update_batch([shingle.encode() for shingle in sorted(_shingles(tokens))])
-    return sketch
 
 
 def _kept_jaccard(one: str, two: str) -> float:
