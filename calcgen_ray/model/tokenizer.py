@@ -7,6 +7,7 @@ code back unchanged before it is used.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 from calcgen_ray.errors import ModelError
 
 END_OF_TEXT = "<|endoftext|>"
+PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
+"""Names, in tokenizer_config.json, of the class that takes tokenizer.json as it is."""
 
 PROBES = (
     "from sympy import symbols, diff\nx = symbols('x')\nresult = diff(x**2, x)\nprint(result)\n",
@@ -81,11 +84,9 @@ def load_tokenizer(folder: str | Path, **hub: Any) -> Any:
     Raises:
         ModelError: there is none, or it does not bring text back unchanged.
     """
-    from transformers import AutoTokenizer
-
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), **hub)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tokenizer = _loader(Path(folder)).from_pretrained(str(folder), **hub)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"{folder}: no tokenizer could be loaded: {reason}") from None
     for probe in PROBES:
@@ -95,6 +96,21 @@ def load_tokenizer(folder: str | Path, **hub: Any) -> Any:
                 "set tokenizer_class in tokenizer_config.json"
             )
     return tokenizer
+
+
+def _loader(folder: Path) -> Any:
+    """The class that reads a folder: the one that its file names, where no guess is needed.
+
+    transformers' own guess imports torch: a second and 250 MB that a replica has no other use for.
+    """
+    import transformers
+
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+        plain = settings.get("tokenizer_class") in PLAIN
+    except (OSError, ValueError, AttributeError):
+        plain = False  # what is wrong with it is said by whoever loads it
+    return transformers.PreTrainedTokenizerFast if plain else transformers.AutoTokenizer
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:

@@ -176,3 +176,14 @@ def test_the_process_needs_neither_torch_nor_transformers():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_a_replica_reads_of_a_registry_entry_needs_no_torch(entry):
+    """Torch's import would be a second of each replica's start."""
+    code = (
+        "import sys, pathlib; from calcgen_ray.generate.weights import Weights\n"
+        "print(Weights.of(pathlib.Path(sys.argv[1])).compute_type, 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(entry)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["int8", "False"]

@@ -7,6 +7,7 @@ import shutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoTokenizer
 
 from calcgen_ray.errors import CheckpointError, ModelError
 from calcgen_ray.model.checkpoint import verify, write_folder
@@ -70,6 +71,20 @@ def test_round_trip_of_code(tokenizer, code):
 
 def test_digits_are_split(tokenizer):
     assert len(encode(tokenizer, "1234567")) == 7
+
+
+def test_it_is_the_tokenizer_that_transformers_would_choose(tokenizer):
+    chosen = AutoTokenizer.from_pretrained(str(embedded_folder()))
+    assert type(chosen) is type(tokenizer) and chosen.init_kwargs == tokenizer.init_kwargs
+    assert chosen.get_vocab() == tokenizer.get_vocab()
+
+
+def test_a_broken_tokenizer_file_is_one_line(tmp_path):
+    for text in ("{", "[]", '{"tokenizer_class": "TokenizersBackend"}'):
+        (tmp_path / "tokenizer_config.json").write_text(text)
+        with pytest.raises(ModelError, match="no tokenizer could be loaded") as error:
+            load_tokenizer(tmp_path)
+        assert "\n" not in str(error.value)
 
 
 def test_training_a_tokenizer_is_repeatable(tmp_path):
