@@ -96,12 +96,14 @@ def _points(figure: Any, axes: Any, trials: Sequence[Trial], epochs: Sequence[An
 
 
 def _mark_best(axes: Any, trials: Sequence[Trial]) -> None:
-    """Names the best point's perplexity, on the side where there is room."""
+    """Rings the best point and says its perplexity, on the side where there is room."""
     rates = [trial.values["optim.lr"] for trial in trials]
+    best = rates[0], trials[0].values["train.epochs"]
     left = rates[0] > math.sqrt(min(rates) * max(rates))
+    axes.scatter(*best, s=190, facecolors="none", edgecolors=ORANGE, linewidths=2)
     axes.annotate(
-        f"best {trials[0].perplexity:.3f}", (rates[0], trials[0].values["train.epochs"]),
-        (-8 if left else 8, 8), textcoords="offset points", ha="right" if left else "left",
+        f"best {trials[0].perplexity:.3f}", best, (-10 if left else 10, 10),
+        textcoords="offset points", ha="right" if left else "left", color=ORANGE,
     )  # fmt: skip
 
 
