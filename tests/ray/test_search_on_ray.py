@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from calcgen_ray import settings
+from calcgen_ray import cluster, settings
 from calcgen_ray.errors import ConfigError, DataError, ResourceError, TuneError
 from calcgen_ray.model.checkpoint import verify
 from calcgen_ray.report.search import CURVES, HEAT, PARALLEL, SPENT, plot_search
 from calcgen_ray.train import journal
+from calcgen_ray.train.loop import Loop
 from calcgen_ray.train.run import locked
 from calcgen_ray.tune import table
 from calcgen_ray.tune.driver import concurrency, tune
@@ -27,17 +28,13 @@ from calcgen_ray.tune.trial import run_trial
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
-DRIVER = """
-import sys
-from pathlib import Path
-from calcgen_ray import cluster, settings
-from calcgen_ray.tune.driver import tune
-config, corpus, folder = sys.argv[1:]
-hear = lambda event: print(event["event"], event["trial"], flush=True)
-found = tune(settings.load(config), Path(corpus), Path(folder), hear)
-cluster.disconnect()
-print("best", found.best.trial, found.best.values, round(found.best.perplexity, 4))
-"""
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    """With a dashboard: what frees a trial's resources asks it."""
+    cluster.connect()
+    yield
+    cluster.disconnect()
 
 
 @pytest.fixture(scope="module")
@@ -104,27 +101,6 @@ def test_a_trial_without_its_folder_runs_again(search, searched, corpus, tmp_pat
     assert {event["trial"] for event in heard} == {first.best.trial}
     assert again.best.trial == first.best.trial
     assert again.best.perplexity == pytest.approx(first.best.perplexity)
-
-
-def test_a_killed_search_goes_on(search, searched, corpus, tmp_path):
-    """Driver and cluster are killed after the first trial; what is finished does not run again."""
-    config, folder, whole = tmp_path / "search.yaml", tmp_path / "search", searched[0]
-    config.write_text(settings.dump(search))
-    command = [sys.executable, "-c", DRIVER, str(config), str(corpus), str(folder)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    for line in process.stdout:
-        if line.startswith("end"):
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    before = {trial.name for trial in read(folder) if trial.state != "running"}
-    assert before
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = done.stdout.splitlines()
-    assert not before & {line.split()[1] for line in lines if line.startswith("start")}
-    best = whole.best
-    assert lines[-1] == f"best {best.trial} {best.values} {round(best.perplexity, 4)}"
 
 
 @pytest.mark.parametrize("trials", [3, pytest.param(20, marks=pytest.mark.soak)])
@@ -276,31 +252,49 @@ def test_a_second_search_of_the_same_name_is_refused(search, corpus, tmp_path):
 CELL = "from sympy import symbols, diff\n\nx = symbols('x')\nresult = diff({}*x**{}, x)\n"
 
 
-def test_ctrl_c_ends_with_130_and_concludes_nothing(tiny_model, tmp_path):
-    """By the command, as from a terminal: all of its processes get the signal."""
+def test_a_search_that_is_interrupted_and_killed_goes_on(tiny_model, tmp_path):
+    """By the command, as from a terminal: Ctrl-C, SIGKILL, then nothing: an unbroken run's end."""
     (tmp_path / "notes").mkdir()
     for n in range(40):
         (tmp_path / f"notes/c{n:02}.py").write_text(CELL.format(n % 9 + 1, n // 9 + 2))
     (tmp_path / "search.yaml").write_text(SEARCH.format(model=tiny_model))
-    folder, env = tmp_path / "runs" / "cut", {**os.environ, "HF_HUB_OFFLINE": "1"}
-    env.pop("RAY_ADDRESS", None)
-    command = [sys.executable, "-m", "calcgen_ray", "tune", "search.yaml"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        text=True, cwd=tmp_path, env=env, start_new_session=True,
-    )  # fmt: skip
-    for line in process.stdout:
-        if "perplexity" in line:
-            break
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 130, said[-2000:]
+    folder = tmp_path / "runs" / "cut"
+    code, said = cut_off(tmp_path, signal.SIGINT)
+    assert code == 130, said[-2000:]
+    assert [trial.state for trial in read(folder)] == ["running"]
     assert not (folder / table.BEST).exists() and not (folder / table.TABLE).exists()
-    assert "running" in {trial.state for trial in read(folder)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
-    assert done.returncode == 0 and "going on from epoch" in done.stdout
-    assert (folder / table.BEST).is_file()
-    assert {trial.state for trial in read(folder)} == {"finished"}
+    code, said = cut_off(tmp_path, signal.SIGKILL)
+    assert code == -signal.SIGKILL and "going on from epoch" in said
+    assert [trial.state for trial in read(folder)] == ["running"]
+    code, said = cut_off(tmp_path, None)
+    assert code == 0 and "going on from epoch" in said, said[-2000:]
+    [trial] = read(folder)
+    best = settings.load(str(folder / table.BEST))
+    [corpus] = (tmp_path / "runs" / "corpora").iterdir()
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    unbroken = Loop(best, corpus, whole).run()
+    assert trial.state == "finished"
+    assert trial.perplexity == pytest.approx(unbroken["perplexity"], rel=1e-5)
+
+
+def cut_off(home, number):
+    """Exit code and output of the command, all of whose processes get a signal at a score."""
+    env = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    env.pop("RAY_ADDRESS", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "calcgen_ray", "tune", "search.yaml"], cwd=home, env=env,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    said = ""
+    for line in process.stdout:
+        said += line
+        if number and ", perplexity " in line:
+            os.killpg(process.pid, number)
+            break
+    said += process.communicate(timeout=240)[0]
+    return process.returncode, said
 
 
 SEARCH = """
