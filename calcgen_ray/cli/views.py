@@ -12,7 +12,7 @@ from calcgen_ray.cli.checkup import checkup
 from calcgen_ray.cli.screen import Screen, text_of
 from calcgen_ray.config import Config
 from calcgen_ray.judge.isolation.layers import probe
-from calcgen_ray.report.evaluation import families, judged, side_by_side
+from calcgen_ray.report.evaluation import families, has_answers, side_by_side
 from calcgen_ray.report.versions import versions
 
 SHOWN = 20
@@ -134,7 +134,7 @@ def show_trials(screen: Screen, rows: Sequence[Mapping[str, Any]], path: Path) -
 def show_evaluation(screen: Screen, checkpoints: Sequence[Mapping[str, Any]]) -> None:
     """The measures down the side, a column a checkpoint; then the families."""
     screen.table("checkpoints, side by side", side_by_side(checkpoints))
-    if judged(checkpoints):
+    if has_answers(checkpoints):
         screen.table("right answers by family, greedy", families(checkpoints))
 
 

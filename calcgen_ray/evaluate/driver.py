@@ -58,9 +58,10 @@ def evaluate(
 
 
 def _measured(subject: Subject, config: Config, corpus: Path, notify: Notify) -> dict[str, Any]:
+    measured = {"checkpoint": subject.name, "benchmark": config.evaluate.benchmark}
     known = subject.summary()
     if known is not None:
-        return {**known, "checkpoint": subject.name}
+        return {**known, **measured}
     scores = measure(str(subject.checkpoint), corpus)
     _run_tasks(subject, config, corpus, notify)
     count = len(tasks(config.evaluate, corpus))
@@ -69,7 +70,7 @@ def _measured(subject: Subject, config: Config, corpus: Path, notify: Notify) ->
     asked = chosen_problems(config.evaluate, corpus)
     depths = {p.id: calcbench.depth_of(p) for p in asked if isinstance(p, Problem)}
     summary = {
-        "checkpoint": subject.name,
+        **measured,
         "perplexity": scores[ALL].perplexity,
         "perplexity_by_source": {k: s.perplexity for k, s in scores.items() if k != ALL},
         **summarise(found, lambda text: encode(tokenizer, text), depths),

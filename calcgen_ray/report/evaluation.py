@@ -29,7 +29,7 @@ def write_report(folder: Path, found: Sequence[tuple[Subject, Figures]]) -> Path
     home = folder / f"report-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
     home.mkdir(parents=True, exist_ok=True)
     checkpoints = [figures for _, figures in found]
-    draw = (plot_families, plot_levels, plot_depths) if judged(checkpoints) else ()
+    draw = (plot_families, plot_levels, plot_depths) if has_answers(checkpoints) else ()
     plots = [plot(home, checkpoints) for plot in draw]
     subject, _ = found[-1]
     text = "\n".join([*_head(checkpoints), *_pictures(plots), *_samples(subject)])
@@ -38,19 +38,20 @@ def write_report(folder: Path, found: Sequence[tuple[Subject, Figures]]) -> Path
     return home / REPORT
 
 
-def judged(checkpoints: Sequence[Figures]) -> bool:
-    """Whether answers were asked for: of the rest of a held-out cell, none is right or wrong."""
-    return any(figures["correct"]["all"] is not None for figures in checkpoints)
+def has_answers(checkpoints: Sequence[Figures]) -> bool:
+    """Whether answers were asked for: the rest of a held-out cell is neither right nor wrong."""
+    return all(figures["benchmark"] != "held_out" for figures in checkpoints)
 
 
 def side_by_side(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
     """A row a measure, a column a checkpoint. R stands beside correctness, never alone."""
     rows: list[dict[str, str]] = []
+    answers = has_answers(checkpoints)
     sources = dict.fromkeys(s for c in checkpoints for s in c.get("perplexity_by_source", {}))
     by_source = [(f"  of {s} cells", ("perplexity_by_source", s), False) for s in sources]
     for label, path, percent in (MEASURES[0], *by_source, *MEASURES[1:]):
         shown = [_shown(figures, path, percent) for figures in checkpoints]
-        if path in ANSWERS and not judged(checkpoints):
+        if path in ANSWERS and not answers:
             continue
         if path[0] != "correct" or set(shown) != {NONE}:  # what was not asked has no line
             rows.append(
@@ -161,7 +162,7 @@ CONTINUED = (
 
 
 def _head(checkpoints: Sequence[Figures]) -> list[str]:
-    text, tail = (ASKED, _by_family(checkpoints)) if judged(checkpoints) else (CONTINUED, [])
+    text, tail = (ASKED, _by_family(checkpoints)) if has_answers(checkpoints) else (CONTINUED, [])
     return ["# Evaluation", "", *text, "", *markdown(side_by_side(checkpoints)), "", *tail]
 
 

@@ -36,7 +36,7 @@ def letters(text: str) -> list[int]:
 
 
 def figures(found: list[Record]) -> dict:
-    return {"checkpoint": "c", "perplexity": 2.5, "isolation": "basic",
+    return {"checkpoint": "c", "benchmark": "calcbench", "perplexity": 2.5, "isolation": "basic",
             **summarise(found, letters)}  # fmt: skip
 
 
@@ -100,6 +100,12 @@ def test_unknown_and_copied_are_shares_of_all_completions() -> None:
     unsure = {"verdict": "unknown", "correct": False}
     found = figures([record("a", copied=True), record("a", 1, **unsure), wrong("a", 2), wrong("b")])
     assert found["unknown"] == found["copied"] == 1 / 4
+
+
+def test_where_the_sandbox_failed_throughout_answers_were_still_asked_for() -> None:
+    one = figures([record("a", outcome="sandbox", verdict="unknown", correct=False)])
+    named = {row["measure"].strip(): row["c"] for row in side_by_side([one])}
+    assert named["sandbox faults"] == "1" and named["unknown"] == named["pass@1, sampled"] == "-"
 
 
 def test_records_come_back_as_they_were(tmp_path) -> None:
@@ -174,7 +180,7 @@ def test_a_report_on_held_out_cells_asks_for_no_answers(tmp_path) -> None:
     found = [record("a", **unasked), record("b", **unasked, **lost)]
     subject = Subject("mine", tmp_path, tmp_path / "mine-0")
     records.write(subject.part(0), found)
-    one = {**figures(found), "checkpoint": "mine"}
+    one = {**figures(found), "benchmark": "held_out"}
     subject.finish(found, one)
     report = write_report(tmp_path, [(subject, one)])
     text = report.read_text()
