@@ -77,6 +77,6 @@ def ray_cluster():
     """A cluster of this machine, for the tests of one file."""
     from calcgen_ray import cluster
 
-    cluster.connect()
+    cluster.connect(dashboard=False)
     yield
     cluster.disconnect()

@@ -88,7 +88,7 @@ def _run_tasks(subject: Subject, config: Config, corpus: Path, notify: Notify) -
     notify(f"judge {subject.name}", done, len(todo))
     if not missing:
         return
-    cluster.connect()
+    cluster.connect(dashboard=False)
     arguments = (subject.checkpoint.resolve(), corpus, config.evaluate, config.judge,
                  config.run.seed)  # fmt: skip
     with Actors(arguments, worker_count(config, len(missing))) as actors:

@@ -55,7 +55,7 @@ def bucket(home):
 
 @pytest.fixture(scope="module")
 def joined(home, bucket):
-    cluster.connect()
+    cluster.connect(dashboard=False)
     yield
     cluster.disconnect()
 
