@@ -101,7 +101,7 @@ def load_tokenizer(folder: str | Path, **hub: Any) -> Any:
 def _loader(folder: Path) -> Any:
     """The class that reads a folder: the one that its file names, where no guess is needed.
 
-    transformers' own guess imports torch: a second and 250 MB that a replica has no other use for.
+    transformers' own guess imports torch, which takes a second or more.
     """
     import transformers
 

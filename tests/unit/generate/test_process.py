@@ -178,8 +178,8 @@ def test_the_process_needs_neither_torch_nor_transformers():
     assert done.stdout.strip() == "[]"
 
 
-def test_what_a_replica_reads_of_a_registry_entry_needs_no_torch(entry):
-    """Torch's import would be a second of each replica's start."""
+def test_weights_and_tokenizer_open_without_torch(entry):
+    """Its import takes a second or more."""
     code = (
         "import sys, pathlib; from calcgen_ray.generate.weights import Weights\n"
         "print(Weights.of(pathlib.Path(sys.argv[1])).compute_type, 'torch' in sys.modules)"
