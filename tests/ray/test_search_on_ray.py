@@ -253,7 +253,10 @@ CELL = "from sympy import symbols, diff\n\nx = symbols('x')\nresult = diff({}*x*
 
 
 def test_a_search_that_is_interrupted_and_killed_goes_on(tiny_model, tmp_path):
-    """By the command, as from a terminal: Ctrl-C, SIGKILL, then nothing: an unbroken run's end."""
+    """By the command, as from a terminal: Ctrl-C, SIGKILL, then nothing: an unbroken run's end.
+
+    Of its two trials the first is over when Ctrl-C comes, and does not run again.
+    """
     (tmp_path / "notes").mkdir()
     for n in range(40):
         (tmp_path / f"notes/c{n:02}.py").write_text(CELL.format(n % 9 + 1, n // 9 + 2))
@@ -261,25 +264,35 @@ def test_a_search_that_is_interrupted_and_killed_goes_on(tiny_model, tmp_path):
     folder = tmp_path / "runs" / "cut"
     code, said = cut_off(tmp_path, signal.SIGINT)
     assert code == 130, said[-2000:]
-    assert [trial.state for trial in read(folder)] == ["running"]
+    assert [trial.state for trial in read(folder)] == ["finished", "running"]
     assert not (folder / table.BEST).exists() and not (folder / table.TABLE).exists()
+    over = files_of(folder / "trials" / "0000")
     code, said = cut_off(tmp_path, signal.SIGKILL)
     assert code == -signal.SIGKILL and "going on from epoch" in said
-    assert [trial.state for trial in read(folder)] == ["running"]
+    assert [trial.state for trial in read(folder)] == ["finished", "running"]
     code, said = cut_off(tmp_path, None)
     assert code == 0 and "going on from epoch" in said, said[-2000:]
-    [trial] = read(folder)
+    assert files_of(folder / "trials" / "0000") == over
+    _, trial = read(folder)
     best = settings.load(str(folder / table.BEST))
     [corpus] = (tmp_path / "runs" / "corpora").iterdir()
     whole = tmp_path / "whole"
     whole.mkdir()
     unbroken = Loop(best, corpus, whole).run()
-    assert trial.state == "finished"
+    assert trial.state == "finished" and best.train.epochs == 8
     assert trial.perplexity == pytest.approx(unbroken["perplexity"], rel=1e-5)
 
 
+def files_of(folder):
+    """Each file below with the time of its last change."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
 def cut_off(home, number):
-    """Exit code and output of the command, all of whose processes get a signal at a score."""
+    """Exit code and output of the command, all of whose processes get a signal at a score.
+
+    At a score of the second trial: by then the first is over.
+    """
     env = {**os.environ, "HF_HUB_OFFLINE": "1"}
     env.pop("RAY_ADDRESS", None)
     process = subprocess.Popen(
@@ -290,7 +303,7 @@ def cut_off(home, number):
     said = ""
     for line in process.stdout:
         said += line
-        if number and ", perplexity " in line:
+        if number and "trial 0001: epoch " in line:
             os.killpg(process.pid, number)
             break
     said += process.communicate(timeout=240)[0]
@@ -307,8 +320,8 @@ corpus:
 train: {{block_size: 128, batch_size: 4, micro_batch_size: 2, precision: fp32}}
 workers: {{count: 1}}
 tune:
-  {{trials: 1, scheduler: none,
-   space: {{optim.lr: {{choice: [1e-3]}}, train.epochs: {{choice: [8]}}}}}}
+  {{scheduler: none, searcher: grid, concurrent: 1,
+   space: {{optim.lr: {{choice: [1e-3]}}, train.epochs: {{choice: [1, 8]}}}}}}
 """
 
 
