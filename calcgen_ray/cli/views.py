@@ -134,8 +134,9 @@ def show_trials(screen: Screen, rows: Sequence[Mapping[str, Any]], path: Path) -
 def show_evaluation(screen: Screen, checkpoints: Sequence[Mapping[str, Any]]) -> None:
     """The measures down the side, a column a checkpoint; then the families."""
     screen.table("checkpoints, side by side", side_by_side(checkpoints))
-    if has_answers(checkpoints):
-        screen.table("right answers by family, greedy", families(checkpoints))
+    rows = families(checkpoints) if has_answers(checkpoints) else []
+    if rows:
+        screen.table("right answers by family, greedy", rows)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

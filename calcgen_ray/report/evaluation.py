@@ -23,13 +23,14 @@ NONE = "-"
 def write_report(folder: Path, found: Sequence[tuple[Subject, Figures]]) -> Path:
     """Writes report.md and summary.json into a folder of these checkpoints' own.
 
-    Three plots of right answers too, where anything was asked that has one.
+    Plots of right answers too, where anything was asked that has one.
     """
     names = " ".join(subject.home.name for subject, _ in found)
     home = folder / f"report-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
     home.mkdir(parents=True, exist_ok=True)
     checkpoints = [figures for _, figures in found]
-    draw = (plot_families, plot_levels, plot_depths) if has_answers(checkpoints) else ()
+    by_family = (plot_families,) if families(checkpoints) else ()
+    draw = (*by_family, plot_levels, plot_depths) if has_answers(checkpoints) else ()
     plots = [plot(home, checkpoints) for plot in draw]
     subject, _ = found[-1]
     text = "\n".join([*_head(checkpoints), *_pictures(plots), *_samples(subject)])
@@ -90,7 +91,10 @@ INTERVALS = {("correct", "all"): "correct", ("pass_at_1",): "pass_at_1",
 
 
 def families(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
-    """A row a family: right answers over all, easy, medium and hard, of each checkpoint."""
+    """A row a family: right answers over all, easy, medium and hard, of each checkpoint.
+
+    No rows where nothing was asked in the families' own wordings, as beyond training.
+    """
     names = dict.fromkeys(f for c in checkpoints for f in c["correct"]["by_family"])
     rows = []
     for family in names:
@@ -167,12 +171,15 @@ def _head(checkpoints: Sequence[Figures]) -> list[str]:
 
 
 def _by_family(checkpoints: Sequence[Figures]) -> list[str]:
+    rows = families(checkpoints)
+    if not rows:
+        return []
     return [
         "## Right answers by family",
         "",
         "Over all problems of the family, and over its easy, medium and hard ones.",
         "",
-        *markdown(families(checkpoints)),
+        *markdown(rows),
         "",
     ]
 

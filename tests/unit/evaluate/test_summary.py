@@ -173,6 +173,21 @@ def test_the_report_shows_tables_plots_and_samples(tmp_path) -> None:
         assert (report.parent / plot).read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_report_beyond_training_has_no_families(tmp_path) -> None:
+    """Families count problems in trained wordings; where none were asked they have no place."""
+    found = [record("a", group="composition"), wrong("b", group="deeper")]
+    subject = Subject("mine", tmp_path, tmp_path / "mine-0")
+    records.write(subject.part(0), found)
+    one = {**figures(found), "benchmark": "generalisation"}
+    subject.finish(found, one)
+    report = write_report(tmp_path, [(subject, one)])
+    text = report.read_text()
+    assert "|   unseen compositions | 100.0 % |" in text and "famil" not in text
+    assert sorted(p.name for p in report.parent.glob("*.png")) == [
+        "correct_by_depth.png", "correct_by_kind.png",
+    ]  # fmt: skip
+
+
 def test_a_report_on_held_out_cells_asks_for_no_answers(tmp_path) -> None:
     """Their rest is neither right nor wrong: no empty plots, no lines of right answers."""
     lost = {"outcome": "failed", "error": "NameError: g", "reason": "no variable"}
