@@ -65,9 +65,9 @@ class CorpusConfig(Section):
     """Short texts that carry an expression into code, or ask for an operation on it, shaped as the
     synthetic problems' are. They are made, and not run."""
     valid_fraction: Annotated[Float, Field(ge=0.0, le=0.5)] = 0.1
-    """Share of documents and skeletons kept for validation."""
+    """Share of documents and skeletons kept for validation, by which a run keeps its best."""
     hold_out: tuple[str, ...] = ()
-    """Groups (chapters, documents) that go to validation whatever the fraction says."""
+    """Groups (chapters, documents) that no run sees, for evaluations to measure on."""
     text: Literal["self_contained", "plain"] = "self_contained"
     """Which form of a notebook's cell is trained on."""
     run_cells: bool = True
@@ -94,7 +94,7 @@ class JudgeConfig(Section):
 class EvaluateConfig(Section):
     benchmark: Literal["calcbench", "generalisation", "held_out"] = "calcbench"
     """generalisation: compositions of functions that training never shows, deeper expressions.
-    held_out: the corpus's validation cells, to be continued from their first third."""
+    held_out: cells of corpus.hold_out, or else of validation, to go on from their first third."""
     problems: Annotated[Int, Field(ge=0, le=100_000)] = 0
     """Problems of the benchmark, spread evenly over its file; 0 means all of them."""
     samples: Annotated[Int, Field(ge=0, le=1000)] = 10

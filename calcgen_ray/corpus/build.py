@@ -21,7 +21,7 @@ from calcgen_ray.corpus.execution import Notify, Runs, run_cells
 from calcgen_ray.corpus.folder import folder_digest, read_folder
 from calcgen_ray.corpus.licences import version_of
 from calcgen_ray.corpus.packages import read_packages
-from calcgen_ray.corpus.split import group_sizes, held_out_groups, place
+from calcgen_ray.corpus.split import group_sizes, groups_held_out, place
 from calcgen_ray.corpus.synthetic import make_problems
 from calcgen_ray.errors import DataError
 from calcgen_ray.judge import Runner, Sandbox
@@ -40,8 +40,10 @@ def corpus_folder(config: Config) -> Path:
 
     What calcbench holds is left out of corpora, so another calcbench means another corpus.
     """
-    parts = [config.corpus.model_dump_json(exclude={"processes"}), str(config.run.seed)]
-    parts += [
+    parts = [
+        str(store.VERSION),
+        config.corpus.model_dump_json(exclude={"processes"}),
+        str(config.run.seed),
         version("sympy"),
         calcbench.SHA256["calcbench"],
         *(folder_digest(Path(name)) for name in config.corpus.folders),
@@ -215,10 +217,11 @@ def drop_duplicates(
 def _split(drafts: Sequence[Draft], config: Config) -> list[store.Record]:
     sizes = group_sizes([(cell.source, cell.group) for cell, _ in drafts])
     corpus = config.corpus
-    held = held_out_groups(sizes, corpus.valid_fraction, config.run.seed, corpus.hold_out)
+    valid, test = groups_held_out(sizes, corpus.valid_fraction, config.run.seed, corpus.hold_out)
+    split = {**dict.fromkeys(valid, "valid"), **dict.fromkeys(test, "test")}
     form = corpus.text
     records = [_record(cell, problem, form) for cell, problem in drafts]
-    return [replace(r, split="valid") if r.group in held else r for r in records]
+    return [replace(r, split=split.get(r.group, "train")) for r in records]
 
 
 def _record(cell: Cell, problem: Problem | None, form: str) -> store.Record:
@@ -255,7 +258,7 @@ def describe(
     ids = encode_all(tokenizer, [record.text for record in records])
     tokens = sum(map(len, ids))
     return {
-        "version": 1,
+        "version": store.VERSION,
         "seed": config.run.seed,
         "settings": config.corpus.model_dump(mode="json"),
         "cells": len(records),
@@ -263,6 +266,7 @@ def describe(
         "by_family": _count(r.family for r in records if r.family),
         "by_split": _count(r.split for r in records),
         "groups_valid": len({r.group for r in records if r.split == "valid"}),
+        "groups_test": len({r.group for r in records if r.split == "test"}),
         "licences": _count(f"{r.source}: {r.licence or 'unknown'}" for r in records),
         "left_out": dict(sorted(counts.items())),
         "tokenizer": config.model,

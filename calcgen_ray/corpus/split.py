@@ -1,4 +1,4 @@
-"""Training or validation: whole groups go to one side, so that nothing leaks.
+"""Training, validation or test: whole groups go to one side, so that nothing leaks.
 
 A group is a document (a chapter's notebooks together, a docstring's object) or, for a synthetic
 problem, its expression with the constants masked.
@@ -25,25 +25,34 @@ def place(group: str) -> float:
     return int.from_bytes(hashlib.sha256(f"split/{group}".encode()).digest()[:6]) / 2**48
 
 
-def held_out_groups(
+def groups_held_out(
     sizes: Mapping[str, Mapping[str, int]],
     fraction: float,
     seed: int,
     hold_out: Sequence[str] = (),
-) -> set[str]:
-    """The groups that go to validation.
+) -> tuple[set[str], set[str]]:
+    """The groups that go to validation, and those that go to test.
 
     Args:
         sizes: for each source, the cells of each of its groups.
-        fraction: share of each source to hold out. Of docstrings, packages, problems and drills the
-            groups whose place is below it; of all else, groups in an order that the seed gives
-            until that share of the cells is reached, never all of a source's.
-        hold_out: patterns of groups that are held out whatever the fraction says.
+        fraction: share to validate on, of what is not for the test. Of docstrings, packages,
+            problems and drills the groups whose place is below it; of all else, groups in an order
+            that the seed gives until that share of the cells is reached, never all of a source's.
+        hold_out: patterns of groups that go to test.
 
     Raises:
         DataError: a pattern matches no group.
     """
-    names = {group for groups in sizes.values() for group in groups}
+    test = _named(hold_out, {group for groups in sizes.values() for group in groups})
+    valid: set[str] = set()
+    for source, groups in sizes.items():
+        rest = {group: size for group, size in groups.items() if group not in test}
+        named = source in BY_NAME
+        valid |= _below(rest, fraction) if named else _draw(rest, fraction, seed)
+    return valid, test
+
+
+def _named(hold_out: Sequence[str], names: set[str]) -> set[str]:
     chosen: set[str] = set()
     for pattern in hold_out:
         found = set(fnmatch.filter(names, pattern))
@@ -51,9 +60,6 @@ def held_out_groups(
             near = ", ".join(sorted(names)[:8])
             raise DataError(f"corpus.hold_out: {pattern!r} matches no group; there are {near}, ...")
         chosen |= found
-    for source, groups in sizes.items():
-        named = source in BY_NAME
-        chosen |= _below(groups, fraction) if named else _draw(groups, fraction, seed, chosen)
     return chosen
 
 
@@ -65,17 +71,15 @@ def _below(groups: Mapping[str, int], fraction: float) -> set[str]:
     return chosen
 
 
-def _draw(groups: Mapping[str, int], fraction: float, seed: int, taken: set[str]) -> set[str]:
-    goal = fraction * sum(groups.values())
-    done = sum(size for group, size in groups.items() if group in taken)
+def _draw(groups: Mapping[str, int], fraction: float, seed: int) -> set[str]:
+    goal, done = fraction * sum(groups.values()), 0
     chosen: set[str] = set()
     order = sorted(groups, key=lambda g: hashlib.sha256(f"{seed}/{g}".encode()).digest())
     for group in order[:-1]:
         if done >= goal:
             break
-        if group not in taken:
-            chosen.add(group)
-            done += groups[group]
+        chosen.add(group)
+        done += groups[group]
     return chosen
 
 

@@ -32,8 +32,9 @@ class Continuation:
 
 
 def continuations(corpus: Path) -> list[Continuation]:
-    """The validation cells that people wrote, in the form that runs alone."""
-    return [task for record in store.read(corpus, "valid") for task in _task(record)]
+    """The held-out cells that people wrote, in the form that runs alone."""
+    held_out = store.read(corpus, store.measured_split(corpus))
+    return [task for record in held_out for task in _task(record)]
 
 
 def _task(record: store.Record) -> Iterator[Continuation]:

@@ -44,7 +44,7 @@ def chosen_problems(config: EvaluateConfig, corpus: Path) -> list[Asked]:
         every = continuations(corpus)
         if not every:
             raise DataError(
-                f"{corpus}: no validation cell of three statements or more that people wrote; "
+                f"{corpus}: no held-out cell of three statements or more that people wrote; "
                 "set corpus.folders and corpus.hold_out, or evaluate.benchmark=calcbench"
             )
     else:

@@ -1,4 +1,4 @@
-"""Perplexity of a checkpoint on a corpus's validation cells, over all and by their source."""
+"""Perplexity of a checkpoint on a corpus's held-out cells, over all and by their source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ ALL = "all"
 
 
 def measure(model: str, corpus: Path, max_cell_tokens: int = 512) -> dict[str, Score]:
-    """Scores every validation cell, cut to `max_cell_tokens`, in float32, a cell a row.
+    """Scores every held-out cell, cut to `max_cell_tokens`, in float32, a cell a row.
+
+    Those are the cells of `store.measured_split`.
 
     Returns:
         The score of each source's cells (docstring, synthetic, notebook, ...) and of all of them.
@@ -25,13 +27,14 @@ def measure(model: str, corpus: Path, max_cell_tokens: int = 512) -> dict[str, S
         model: a checkpoint folder, a hub id or `embedded`.
 
     Raises:
-        DataError: the corpus has no validation cells.
+        DataError: the corpus holds no cell out.
     """
-    tokens = tokenise(corpus, "valid", load_model_tokenizer(model))
+    split = store.measured_split(corpus)
+    tokens = tokenise(corpus, split, load_model_tokenizer(model))
     if not len(tokens):
-        raise DataError(f"{corpus}: no validation cells; set corpus.valid_fraction above 0")
+        raise DataError(f"{corpus}: no held-out cells; set corpus.valid_fraction above 0")
     cells: dict[str, list[list[int]]] = {}
-    for number, record in enumerate(store.read(corpus, "valid")):
+    for number, record in enumerate(store.read(corpus, split)):
         cells.setdefault(record.source, []).append(tokens[number][:max_cell_tokens].tolist())
     runtime.set_threads(runtime.cpu_count())
     lm = PackedLM(load_model(model))

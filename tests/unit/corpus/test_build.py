@@ -83,8 +83,9 @@ def test_nothing_leaks_between_the_splits(built):
 def test_chapters_stay_together(folder, tmp_path):
     alone = {"corpus.docstrings": [], "corpus.synthetic.count": 0, "corpus.valid_fraction": 0.0}
     held = make(folder, tmp_path, **alone, **{"corpus.hold_out": ["ch03"]})
-    valid = store.read(build(held), "valid")
-    assert {r.document for r in valid} == {"figures/ch03_x.ipynb", "exercises/ch03_x.ipynb"}
+    test = store.read(build(held), "test")
+    assert {r.document for r in test} == {"figures/ch03_x.ipynb", "exercises/ch03_x.ipynb"}
+    assert store.measured_split(build(held)) == "test" and not store.read(build(held), "valid")
 
 
 def test_same_seed_same_bytes(folder, built, tmp_path):

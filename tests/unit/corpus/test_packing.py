@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from calcgen_ray.corpus.duplicates import exact, near
 from calcgen_ray.corpus.packing import Plan, pack, pad_fraction, share
-from calcgen_ray.corpus.split import group_sizes, held_out_groups, place
+from calcgen_ray.corpus.split import group_sizes, groups_held_out, place
 from calcgen_ray.errors import DataError
 
 lengths = st.lists(st.integers(1, 300), max_size=120)
@@ -53,8 +53,8 @@ def test_pad_fraction_by_hand():
     st.integers(0, 5),
 )
 def test_split_never_takes_all_and_reaches_its_share(sizes, fraction, seed):
-    held = held_out_groups({"s": sizes}, fraction, seed)
-    assert held < set(sizes)
+    held, test = groups_held_out({"s": sizes}, fraction, seed)
+    assert held < set(sizes) and not test
     total, taken = sum(sizes.values()), sum(sizes[g] for g in held)
     assert len(held) == len(sizes) - 1 or taken >= fraction * total
     if fraction == 0:
@@ -65,17 +65,20 @@ def test_split_never_takes_all_and_reaches_its_share(sizes, fraction, seed):
 def test_problems_are_split_by_their_name_in_every_corpus(groups, fraction):
     """What one corpus holds out, another that has more groups or another seed holds out too."""
     some = dict.fromkeys(sorted(groups)[::2], 3)
-    few = held_out_groups({"synthetic": some}, fraction, 0)
-    many = held_out_groups({"synthetic": dict.fromkeys(groups, 1)}, fraction, 7)
+    few, _ = groups_held_out({"synthetic": some}, fraction, 0)
+    many, _ = groups_held_out({"synthetic": dict.fromkeys(groups, 1)}, fraction, 7)
     assert {g for g in few if place(g) < fraction} <= many
     assert many and (all(place(g) < fraction for g in many) or many == {min(groups, key=place)})
 
 
 def test_hold_out_takes_what_it_names():
     sizes = group_sizes([("notebook", f"ch{i:02}") for i in range(2, 20)])
-    assert held_out_groups(sizes, 0.0, 0, ["ch07", "ch1[47]"]) == {"ch07", "ch14", "ch17"}
+    named = {"ch07", "ch14", "ch17"}
+    assert groups_held_out(sizes, 0.0, 0, ["ch07", "ch1[47]"]) == (set(), named)
+    valid, test = groups_held_out(sizes, 0.2, 0, ["ch07", "ch1[47]"])
+    assert test == named and len(valid) == 3 and not valid & test  # of the 15 others
     with pytest.raises(DataError, match=r"ch99.*matches no group"):
-        held_out_groups(sizes, 0.0, 0, ["ch99"])
+        groups_held_out(sizes, 0.0, 0, ["ch99"])
 
 
 def test_duplicates():

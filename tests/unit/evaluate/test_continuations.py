@@ -51,6 +51,14 @@ def test_a_cell_is_cut_before_a_statement_after_a_third_of_its_own(corpus: Path)
     assert task.family == "ch07"
 
 
+def test_cells_held_out_by_name_go_before_those_of_validation(corpus: Path) -> None:
+    """By the validation cells a run chose what it keeps."""
+    test = cell("test", OWN, before="k = 6\n\n", split="test", group="ch14")
+    store.write(corpus, [*store.read(corpus), test], {})
+    [task] = continuations(corpus)
+    assert (task.family, task.prompt) == ("ch14", "k = 6\n\na = 1\n# add one\n")
+
+
 def test_what_is_cut_off_within_a_line_is_dropped() -> None:
     assert trimmed("x = 1\n", "y = x\nfor i in range(3):\n    print(i)\nz = (1,") == (
         "y = x\nfor i in range(3):\n    print(i)\n"
@@ -78,5 +86,5 @@ def test_they_are_run_with_their_prompt_and_not_ruled_on(corpus: Path) -> None:
 
 def test_a_corpus_without_such_cells_is_refused(tmp_path: Path) -> None:
     store.write(tmp_path, [cell("short", "a = 1\n")], {})
-    with pytest.raises(DataError, match="no validation cell of three statements"):
+    with pytest.raises(DataError, match="no held-out cell of three statements"):
         chosen_problems(CONFIG, tmp_path)

@@ -1,4 +1,4 @@
-"""Perplexity over all validation cells and by source, against transformers' own loss."""
+"""Perplexity over all held-out cells and by source, against transformers' own loss."""
 
 import math
 from dataclasses import replace
@@ -31,7 +31,16 @@ def test_by_source_and_weighted_by_tokens(tiny_model, corpus, tmp_path):
     assert scores["docstring"].nats == pytest.approx(nats["docstring"], rel=1e-4)
 
 
+def test_cells_held_out_by_name_are_measured_alone(tiny_model, corpus, tmp_path):
+    cells = store.read(corpus, "valid")
+    alone = [replace(cell, split="test") for cell in cells[:3]]
+    store.write(tmp_path / "both", [*cells[3:], *alone], {})
+    store.write(tmp_path / "alone", alone, {})
+    both, one = (measure(str(tiny_model), tmp_path / name)[ALL] for name in ("both", "alone"))
+    assert both == one and one.tokens
+
+
 def test_no_validation_cells(tiny_model, corpus, tmp_path):
     store.write(tmp_path, store.read(corpus, "train"), {})
-    with pytest.raises(DataError, match="no validation cells"):
+    with pytest.raises(DataError, match="no held-out cells"):
         measure(str(tiny_model), tmp_path)
