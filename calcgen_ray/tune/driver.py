@@ -17,7 +17,7 @@ from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
 from calcgen_ray.errors import ConfigError, DataError, ResourceError, TuneError
 from calcgen_ray.train import run
-from calcgen_ray.tune import table
+from calcgen_ray.tune import orphans, table
 from calcgen_ray.tune.conductor import Conductor
 from calcgen_ray.tune.study import Study, ranked
 from calcgen_ray.tune.trackers import telling
@@ -63,7 +63,8 @@ def tune(
         with telling(config, folder, listen) as told:
             conductor = Conductor(config, study, told, time.monotonic)
             if not conductor.is_over():
-                _run(conductor, trial, payload, folder, concurrent)
+                with orphans.given_back():
+                    _run(conductor, trial, payload, folder, concurrent)
                 if conductor.is_cut_short():  # Tune takes Ctrl-C for an end like any other
                     raise KeyboardInterrupt
         return _conclude(config, study)

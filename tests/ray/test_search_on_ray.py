@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -100,13 +101,17 @@ def test_a_trial_without_its_folder_runs_again(search, searched, corpus, tmp_pat
     assert again.best.perplexity == pytest.approx(first.best.perplexity)
 
 
-@pytest.mark.parametrize("trials", [3, pytest.param(20, marks=pytest.mark.soak)])
-def test_pruned_trials_give_everything_back(search, corpus, tmp_path, ray_cluster, trials):
+@pytest.mark.soak
+def test_pruned_trials_give_everything_back(search, corpus, tmp_path, ray_cluster):
     """Trials that end after an epoch, one after another, two at once."""
-    import ray
-    from ray.util import placement_group_table
+    found = tune(pruning(search, 20), corpus, tmp_path / "search", lambda event: None)
+    assert sum(row.status == "pruned" for row in found.rows) >= 18
+    assert_all_is_given_back()
 
-    wanted = settings.replace(
+
+def pruning(search, trials):
+    """A search of ever lower rates, of which few trials outlive their first epoch."""
+    return settings.replace(
         search,
         {
             "tune.searcher": "grid", "tune.scheduler": "asha", "tune.reduction_factor": 16,
@@ -114,16 +119,67 @@ def test_pruned_trials_give_everything_back(search, corpus, tmp_path, ray_cluste
             "train.epochs": 3,
         },
     )  # fmt: skip
-    found = tune(wanted, corpus, tmp_path / "search", lambda event: None)
-    assert sum(row.status == "pruned" for row in found.rows) >= trials - 2
+
+
+def assert_all_is_given_back(held_cpus=0):
+    """Within 10 s no placement group is left, and no CPU but those that the test holds."""
+    import ray
+    from ray.util import placement_group_table
+
     end = time.monotonic() + 10
     while time.monotonic() < end:
         held = [g for g in placement_group_table().values() if g["state"] != "REMOVED"]
-        if not held and ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"]:
+        left = ray.cluster_resources()["CPU"] - ray.available_resources().get("CPU", 0)
+        if not held and left == held_cpus:
             break
         time.sleep(0.2)
-    assert not held
-    assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"]
+    assert not held and left == held_cpus
+
+
+@pytest.mark.parametrize("trials", [4, pytest.param(20, marks=pytest.mark.soak)])
+def test_trials_pruned_while_they_wait_give_everything_back(
+    search, corpus, tmp_path, ray_cluster, trials
+):
+    """Two at once where only one has a CPU: the other is ended while its workers wait for one."""
+    import ray
+
+    held = ray.remote(num_cpus=1)(Sitter).remote()
+    ray.get(held.sit.remote())
+    folder = tmp_path / "search"
+    wanted = settings.replace(pruning(search, trials), {"tune.concurrent": 2})
+    found = tune(wanted, corpus, folder, lambda event: None, trial=waiting_trial)
+    pruned = {row.trial for row in found.rows if row.status == "pruned"}
+    begun = {path.parent.name for path in folder.glob(f"trials/*/{journal.JOURNAL}")}
+    print(f"of {trials} trials {len(pruned)} pruned, {len(pruned - begun)} while they waited")
+    assert len(found.rows) == trials and len(pruned - begun) >= trials // 4
+    assert_all_is_given_back(held_cpus=1)
+    ray.kill(held)
+
+
+class Sitter:
+    """Holds the CPU that it is given."""
+
+    def sit(self): ...
+
+
+def waiting_trial(proposal, payload):
+    """Trains as a trial does; where its workers must wait for a CPU it tells a bad score."""
+    from ray import tune as ray_tune
+    from ray.util import placement_group_table
+
+    home = Path(proposal["folder"])
+
+    def tell():
+        while not (home / journal.JOURNAL).exists():
+            states = [group["state"] for group in placement_group_table().values()]
+            known = any(trial.scores for trial in read(home.parents[1]))
+            if known and "PENDING" in states and proposal["number"] % 2:
+                ray_tune.report({"perplexity": 1e3, "epoch": 1.0, "step": 1, "tokens": 1})
+                return
+            time.sleep(0.2)
+
+    threading.Thread(target=tell, daemon=True).start()
+    run_trial(proposal, payload)
 
 
 def fake_trial(proposal, payload):
