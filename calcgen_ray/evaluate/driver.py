@@ -42,8 +42,8 @@ def evaluate(
 
     Args:
         targets: as `find_subject`.
-        corpus: perplexity is measured on its validation cells, copies are sought in its training
-            cells.
+        corpus: perplexity is measured on its test cells, on its validation cells where it has no
+            others; copies are sought in its training cells.
 
     Returns:
         Each checkpoint with the figures that summary.py describes.

@@ -56,12 +56,13 @@ def _plot_loss(path: Path, steps: Sequence[Any], scores: Sequence[Any]) -> Path:
 
 
 def _plot_perplexity(path: Path, scores: Sequence[Any]) -> Path:
-    figure, axes = _figure("Perplexity on held-out cells", "perplexity (log)")
+    figure, axes = _figure("Perplexity on validation cells", "perplexity (log)")
     by_logarithm(axes)
     x, y = [e["step"] for e in scores], [e["perplexity"] for e in scores]
     axes.plot(x, y, "o-", color=ORANGE)
     for place in (0, -1):
-        axes.annotate(f"{y[place]:,.2f}", (x[place], y[place]), (6, 6), textcoords="offset points")
+        label = f"{y[place]:,.{0 if y[place] >= 1000 else 2}f}"
+        axes.annotate(label, (x[place], y[place]), (6, 6), textcoords="offset points")
     figure.savefig(path)
     return path
 

@@ -2,7 +2,7 @@
 
 Ray Train removes the group of a controller that died, but hears of a group only when its workers
 have started (ray/train/v2/_internal/callbacks/placement_group_callback.py, Ray 2.60). That of a
-trial ended while its workers wait stays pending, and takes the first free CPUs for good.
+trial ended while its workers wait stays in the queue for CPUs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _watch(done: threading.Event) -> None:
 def _remove() -> int:
     """Removes this job's groups whose actor is dead; how many of its actors' groups there were.
 
-    None where the cluster's head does not answer: it is asked again.
+    0 where the cluster's head does not answer: it is asked again.
     """
     import ray
     from ray.util.placement_group import PlacementGroup, remove_placement_group
@@ -58,7 +58,7 @@ def _remove() -> int:
 
 
 def _is_dead(actor: bytes) -> bool:
-    """The group's own mark is not set where the actor died while the group was being made."""
+    """Asked beside the group's own mark, which was seen not set though the actor was dead."""
     from ray._private.state import actors
 
     return bool(actors(actor.hex()).get("State") == "DEAD")

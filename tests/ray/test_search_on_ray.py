@@ -144,16 +144,18 @@ def test_trials_pruned_while_they_wait_give_everything_back(
     import ray
 
     held = ray.remote(num_cpus=1)(Sitter).remote()
-    ray.get(held.sit.remote())
-    folder = tmp_path / "search"
-    wanted = settings.replace(pruning(search, trials), {"tune.concurrent": 2})
-    found = tune(wanted, corpus, folder, lambda event: None, trial=waiting_trial)
-    pruned = {row.trial for row in found.rows if row.status == "pruned"}
-    begun = {path.parent.name for path in folder.glob(f"trials/*/{journal.JOURNAL}")}
-    print(f"of {trials} trials {len(pruned)} pruned, {len(pruned - begun)} while they waited")
-    assert len(found.rows) == trials and len(pruned - begun) >= trials // 4
-    assert_all_is_given_back(held_cpus=1)
-    ray.kill(held)
+    try:
+        ray.get(held.sit.remote())
+        folder = tmp_path / "search"
+        wanted = settings.replace(pruning(search, trials), {"tune.concurrent": 2})
+        found = tune(wanted, corpus, folder, lambda event: None, trial=waiting_trial)
+        pruned = {row.trial for row in found.rows if row.status == "pruned"}
+        begun = {path.parent.name for path in folder.glob(f"trials/*/{journal.JOURNAL}")}
+        print(f"of {trials} trials {len(pruned)} pruned, {len(pruned - begun)} while they waited")
+        assert len(found.rows) == trials and len(pruned - begun) >= trials // 4
+        assert_all_is_given_back(held_cpus=1)
+    finally:
+        ray.kill(held)
 
 
 class Sitter:
