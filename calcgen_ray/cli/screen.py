@@ -18,6 +18,8 @@ from rich.table import Table
 
 PLAIN_SECONDS = 10.0
 """Where there is no terminal: a line of progress at most this often."""
+WORD = 10
+"""A column whose values are this short is not broken, however narrow the terminal is."""
 TO_THE_LOG: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
 """What Ray prints beside something live goes where `quiet` sends it, not above the live part."""
 
@@ -62,7 +64,8 @@ class Screen:
         drawn = Table(title=title, title_justify="left", header_style="bold")
         for key, value in (rows[0] if rows else {}).items():
             right = isinstance(value, int | float) and not isinstance(value, bool)
-            drawn.add_column(key, justify="right" if right else "left", no_wrap=right)
+            short = all(len(text_of(row[key])) <= WORD for row in rows)
+            drawn.add_column(key, justify="right" if right else "left", no_wrap=right or short)
         for row in rows:
             drawn.add_row(*(text_of(value) for value in row.values()))
         self.console.print(drawn)

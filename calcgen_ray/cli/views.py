@@ -124,7 +124,9 @@ def show_search_plan(screen: Screen, config: Config) -> None:
 
 def show_trials(screen: Screen, rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """The best trials; the rest stands in the file, and what went wrong where something did."""
-    hidden = {"checkpoint"} if any(row["error"] for row in rows) else {"checkpoint", "error"}
+    hidden = {"checkpoint", "steps", "seconds"}  # a terminal is 80 columns wide
+    if not any(row["error"] for row in rows):
+        hidden.add("error")
     shown = [{k.rsplit(".", 1)[-1]: v for k, v in row.items() if k not in hidden} for row in rows]
     screen.table("trials by perplexity", shown[:SHOWN])
     more = f" ({len(rows) - SHOWN} more trials)" if len(rows) > SHOWN else ""

@@ -6,6 +6,7 @@ import sys
 import pytest
 from rich.console import Console
 
+from calcgen_ray.cli import views
 from calcgen_ray.cli.screen import Screen
 from calcgen_ray.cli.search import SearchView
 from calcgen_ray.train import journal
@@ -68,3 +69,17 @@ def test_what_ray_prints_is_not_mixed_into_it(screen, tmp_path, capsys):
     assert not any(word in shown for word in ("View", "WARNING", "visualize"))
     told = capsys.readouterr()
     assert "View" in told.out and "visualize" in told.out and "WARNING" in told.err
+
+
+def test_the_trials_of_a_search_fit_eighty_columns(tmp_path):
+    screen = Screen()
+    screen.console = Console(file=io.StringIO(), width=80)
+    row = {
+        "trial": "0017", "optim.lr": 0.0005699, "train.epochs": 2, "perplexity": 5.4671,
+        "done": 2.0, "steps": 22, "tokens": 1_083_276, "seconds": 122.4, "status": "finished",
+        "checkpoint": "runs/smoke/trials/0017/checkpoints/step-00000022", "error": "",
+    }  # fmt: skip
+    views.show_trials(screen, [row] * 25, tmp_path / "results.csv")
+    told = screen.console.file.getvalue()
+    assert "│ 0017  │ 0.0005699 │      2 │" in told and "│ finished │" in told
+    assert "…" not in told and "(5 more trials)" in told
