@@ -23,8 +23,11 @@ SERVE_DEFAULTS = {
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",  # what hangs would take its whole grace
 }
 """What Serve takes from the environment alone, of the processes that a cluster starts."""
-WORKERS_STAY = {"RAY_CHDIR_TO_TRIAL_DIR": "0"}
-"""Keeps workers where the driver is: relative paths of models and folders mean the same to them."""
+TRAIN_DEFAULTS = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of models and folders mean the driver's
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a worker's end is seen a second sooner than at 2
+}
+"""What Train and Tune take from the environment of the driver."""
 
 
 def connect(*, dashboard: bool = True) -> None:
@@ -41,7 +44,7 @@ def connect(*, dashboard: bool = True) -> None:
 
     if ray.is_initialized():
         return
-    for name, value in WORKERS_STAY.items():
+    for name, value in TRAIN_DEFAULTS.items():
         os.environ.setdefault(name, value)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if os.environ.get("RAY_ADDRESS"):  # set by `ray job submit`

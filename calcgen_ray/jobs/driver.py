@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calcgen_ray.cluster import WORKERS_STAY
+from calcgen_ray.cluster import TRAIN_DEFAULTS
 from calcgen_ray.errors import InputError, JobError, ResourceError
 from calcgen_ray.jobs import head
 from calcgen_ray.jobs.identity import ENDED
@@ -24,7 +24,7 @@ LOST_SECONDS = 60.0
 """How long a head may not answer before its job is given up."""
 STOP_SECONDS = 30.0
 ADDRESSES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
-VARIABLES = {**WORKERS_STAY, "COLUMNS": "120"}
+VARIABLES = {**TRAIN_DEFAULTS, "COLUMNS": "120"}
 """Of a job's processes; its tables are drawn for nobody's terminal."""
 
 

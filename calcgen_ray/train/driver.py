@@ -89,25 +89,27 @@ def make_trainer(
 ) -> Any:
     """A Ray Train V2 trainer whose workers run the loop."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
+    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
-    from calcgen_ray.train.worker import PreemptibleTorchConfig, train_worker
+    from calcgen_ray.train.group import ProcessGroup
+    from calcgen_ray.train.worker import train_worker
 
     workers = config.workers
-    return TorchTrainer(
+    return DataParallelTrainer(
         train_worker,
         train_loop_config={
             "config": config.model_dump(mode="json"),
             "corpus": str(corpus.relative_to(mirror.root) if mirror else corpus.resolve()),
             "folder": str(folder.relative_to(mirror.root) if mirror else folder.resolve()),
             "bucket": mirror.uri if mirror else None,
+            "device": device,
         },
         scaling_config=ScalingConfig(
             num_workers=(workers.min_count, workers.count) if workers.min_count else workers.count,
             use_gpu=device == "gpu",
             resources_per_worker=cluster.per_worker(workers, device),
         ),
-        torch_config=PreemptibleTorchConfig(
+        backend_config=ProcessGroup(
             backend="nccl" if device == "gpu" else "gloo", timeout_s=COLLECTIVE_SECONDS
         ),
         run_config=RunConfig(

@@ -22,7 +22,9 @@ WITHIN = {
     "space": 0, "errors": 0, "problem": 0, "runtime": 0, "section": 0, "storage": 1,
     "training_config": 1, "config": 2, "settings": 3,
 }  # fmt: skip
-RAY_FILES = {"driver.py", "worker.py", "trial.py", "orphans.py", "cluster.py", "deployment.py"}
+RAY_FILES = {
+    "driver.py", "worker.py", "group.py", "trial.py", "orphans.py", "cluster.py", "deployment.py",
+}  # fmt: skip
 NEVER = {"judge": {"torch", "ray"}, "serving": {"calcgen_ray.train", "calcgen_ray.tune"}}
 
 
