@@ -120,7 +120,7 @@ def _curves(path: Path, trials: Sequence[Trial]) -> Path:
     """Every trial's scores by epoch, the best one on top."""
     from matplotlib.ticker import MaxNLocator
 
-    figure, axes = _figure("Trials", "epochs", "perplexity on held-out cells (log)")
+    figure, axes = _figure("Trials", "epochs", "perplexity on validation cells (log)")
     by_logarithm(axes)
     for place, trial in reversed(list(enumerate(trials))):
         line = [(e, p) for e, p in trial.scores if e > 0 and math.isfinite(p)]
