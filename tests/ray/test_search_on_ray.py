@@ -104,8 +104,10 @@ def test_a_trial_without_its_folder_runs_again(search, searched, corpus, tmp_pat
 @pytest.mark.soak
 def test_pruned_trials_give_everything_back(search, corpus, tmp_path, ray_cluster):
     """Trials that end after an epoch, one after another, two at once."""
-    found = tune(pruning(search, 20), corpus, tmp_path / "search", lambda event: None)
-    assert sum(row.status == "pruned" for row in found.rows) >= 18
+    found = tune(pruning(search, 24), corpus, tmp_path / "search", lambda event: None)
+    pruned = sum(row.status == "pruned" for row in found.rows)
+    print(f"of 24 trials {pruned} pruned")
+    assert pruned >= 20
     assert_all_is_given_back()
 
 
@@ -136,7 +138,7 @@ def assert_all_is_given_back(held_cpus=0):
     assert not held and left == held_cpus
 
 
-@pytest.mark.parametrize("trials", [4, pytest.param(20, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("trials", [4, pytest.param(24, marks=pytest.mark.soak)])
 def test_trials_pruned_while_they_wait_give_everything_back(
     search, corpus, tmp_path, ray_cluster, trials
 ):
