@@ -22,7 +22,8 @@ from calcgen_ray.local_cluster.processes import Process
 from calcgen_ray.local_cluster.state import State
 
 START_SECONDS = 180.0
-GRACE_SECONDS, ORPHAN_SECONDS = 15.0, 2.0
+GRACE_SECONDS, ORPHAN_SECONDS, HEAD_SECONDS = 15.0, 2.0, 3.0
+"""A worker on which something runs takes all of its grace, and a head all that it is given."""
 
 
 def up(folder: Path, plan: Plan, *, token: bool = True, seconds: float = START_SECONDS) -> State:
@@ -163,7 +164,8 @@ def _end(folder: Path, running: State) -> None:
     workers = [process for name, process in running.nodes.items() if name != "head"]
     # Without a head a worker waits for it, and does not end by itself.
     grace = GRACE_SECONDS if head and head.alive else ORPHAN_SECONDS
-    processes.end(running.ident, [workers, [head] if head else []], grace)
+    stages = [(workers, grace), ([head] if head else [], HEAD_SECONDS)]
+    processes.end(running.ident, stages)
     if left := processes.family(running.ident, running.nodes.values()):
         raise RunError(f"process {min(p.pid for p in left)}: does not end; end it by hand")
     if running.temp.name == f"calcgen-{running.ident}":  # else the file was changed by hand

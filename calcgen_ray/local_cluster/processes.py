@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +74,13 @@ def kill_node(ident: str, name: str) -> None:
     _wait(gone, 5.0)
 
 
-def end(ident: str, stages: Iterable[Iterable[Process]], seconds: float) -> None:
-    """Asks the processes of each stage to end, one stage after the other; then kills the rest."""
-    known = [tuple(stage) for stage in stages]
-    everyone = family(ident, (process for stage in known for process in stage))
-    for stage in known:
+def end(ident: str, stages: Sequence[tuple[Sequence[Process], float]]) -> None:
+    """Asks the processes of each stage to end within its seconds, then kills what is left.
+
+    One stage after the other.
+    """
+    everyone = family(ident, (process for stage, _ in stages for process in stage))
+    for stage, seconds in stages:
         for process in stage:
             process.signal(signal.SIGTERM)
         _wait(stage, seconds)

@@ -144,7 +144,7 @@ def test_a_head_that_died_is_replaced(running, port):
     """What the last one left is ended first, its worker included."""
     folder: Path = running[0]
     broken = state.read(folder)
-    processes.end("none", [[broken.nodes["head"]]], seconds=0.0)
+    processes.end("none", [([broken.nodes["head"]], 0.0)])
     fresh = lifecycle.up(folder, Plan(workers=1, port=port))
     assert lifecycle.live_nodes(fresh) == ["head", "worker-1"]
     assert not broken.alive and broken.temp != fresh.temp and not broken.temp.exists()

@@ -72,6 +72,6 @@ def test_a_family_is_the_known_the_marked_and_their_children(start):
 def test_ending_takes_the_deaf_too_and_no_stranger(start):
     deaf, orphan, stranger = start(DEAF + SLEEP, "aa"), start(SLEEP, "aa"), start(SLEEP, "bb")
     deaf.stdout.readline()
-    processes.end("aa", [[identify(deaf.pid)], []], seconds=0.3)
+    processes.end("aa", [([identify(deaf.pid)], 0.3), ([], 0.3)])
     assert deaf.wait(10) == -signal.SIGKILL and orphan.wait(10) == -signal.SIGKILL
     assert stranger.poll() is None
