@@ -23,7 +23,7 @@ from calcgen_ray.local_cluster.state import State
 
 START_SECONDS = 180.0
 GRACE_SECONDS, ORPHAN_SECONDS, HEAD_SECONDS = 15.0, 2.0, 3.0
-"""A worker on which something runs takes all of its grace, and a head all that it is given."""
+"""Of a worker, of one without a head, of a head: where something runs, all of it is taken."""
 
 
 def up(folder: Path, plan: Plan, *, token: bool = True, seconds: float = START_SECONDS) -> State:

@@ -54,7 +54,7 @@ def train_worker(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _device(kind: str) -> str:
-    """This worker's own: of the GPUs of its node by an import of Ray's that a CPU is spared."""
+    """This worker's own. Ray knows which GPU that is; on a CPU its import is left out."""
     if kind == "cpu":
         return kind
     import torch
