@@ -20,6 +20,8 @@ PLAIN_SECONDS = 10.0
 """Where there is no terminal: a line of progress at most this often."""
 WORD = 10
 """A column whose values are this short is not broken, however narrow the terminal is."""
+NAME = 26
+"""Nor is the first, which names its rows, where its values are this short."""
 TO_THE_LOG: dict[str, Any] = {"redirect_stdout": False, "redirect_stderr": False}
 """What Ray prints beside something live goes where `quiet` sends it, not above the live part."""
 
@@ -62,9 +64,9 @@ class Screen:
     def table(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Rows as a table; the columns are the first row's keys."""
         drawn = Table(title=title, title_justify="left", header_style="bold")
-        for key, value in (rows[0] if rows else {}).items():
+        for place, (key, value) in enumerate((rows[0] if rows else {}).items()):
             right = isinstance(value, int | float) and not isinstance(value, bool)
-            short = all(len(text_of(row[key])) <= WORD for row in rows)
+            short = all(len(text_of(row[key])) <= (WORD if place else NAME) for row in rows)
             drawn.add_column(key, justify="right" if right else "left", no_wrap=right or short)
         for row in rows:
             drawn.add_row(*(text_of(value) for value in row.values()))

@@ -134,11 +134,18 @@ def show_trials(screen: Screen, rows: Sequence[Mapping[str, Any]], path: Path) -
 
 
 def show_evaluation(screen: Screen, checkpoints: Sequence[Mapping[str, Any]]) -> None:
-    """The measures down the side, a column a checkpoint; then the families."""
-    screen.table("checkpoints, side by side", side_by_side(checkpoints))
+    """The measures down the side, a column a checkpoint; then the families.
+
+    Of three checkpoints and more the intervals stand on lines of their own: 80 columns are few.
+    """
+    narrow = len(checkpoints) > 2
+    measures = side_by_side(checkpoints)
+    if narrow:
+        measures = [{k: v.replace(" [", "\n[") for k, v in row.items()} for row in measures]
+    screen.table("checkpoints, side by side", measures)
     rows = families(checkpoints) if has_answers(checkpoints) else []
     if rows:
-        screen.table("right answers by family, greedy", rows)
+        screen.table("right answers by family in %, greedy: all, easy/medium/hard", rows)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -45,16 +45,21 @@ def has_answers(checkpoints: Sequence[Figures]) -> bool:
 
 
 def side_by_side(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
-    """A row a measure, a column a checkpoint. R stands beside correctness, never alone."""
+    """A row a measure, a column a checkpoint. R stands beside correctness, never alone.
+
+    What was not asked has no row: other groups' answers, pass@k where nothing was sampled.
+    """
     rows: list[dict[str, str]] = []
     answers = has_answers(checkpoints)
+    sampled = any(figures["samples"] for figures in checkpoints)
     sources = dict.fromkeys(s for c in checkpoints for s in c.get("perplexity_by_source", {}))
     by_source = [(f"  of {s} cells", ("perplexity_by_source", s), False) for s in sources]
     for label, path, percent in (MEASURES[0], *by_source, *MEASURES[1:]):
         shown = [_shown(figures, path, percent) for figures in checkpoints]
         if path in ANSWERS and not answers:
             continue
-        if path[0] != "correct" or set(shown) != {NONE}:  # what was not asked has no line
+        optional = path[0] == "correct" or (path in SAMPLED and not sampled)
+        if not optional or set(shown) != {NONE}:
             rows.append(
                 {"measure": label, **dict(zip(column_names(checkpoints), shown, strict=True))}
             )
@@ -85,13 +90,14 @@ MEASURES = (
     ("sandbox faults", ("sandbox_faults",), False),
     ("isolation", ("isolation",), False),
 )
-ANSWERS = (("pass_at_1",), ("pass_at_10",), ("unknown",))
+SAMPLED = (("pass_at_1",), ("pass_at_10",))
+ANSWERS = (*SAMPLED, ("unknown",))
 INTERVALS = {("correct", "all"): "correct", ("pass_at_1",): "pass_at_1",
              ("pass_at_10",): "pass_at_10"}  # fmt: skip
 
 
 def families(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
-    """A row a family: right answers over all, easy, medium and hard, of each checkpoint.
+    """A row a family: per cent right over all, easy, medium and hard, of each checkpoint.
 
     No rows where nothing was asked in the families' own wordings, as beyond training.
     """
@@ -101,10 +107,8 @@ def families(checkpoints: Sequence[Figures]) -> list[dict[str, str]]:
         row = {"family": family}
         for name, figures in zip(column_names(checkpoints), checkpoints, strict=True):
             levels = figures["correct"]["by_family_and_difficulty"].get(family, {})
-            parts = [_percent(levels.get(level)) for level in DIFFICULTIES]
-            row[name] = (
-                f"{_percent(figures['correct']['by_family'].get(family))} ({' '.join(parts)})"
-            )
+            parts = [_short(levels.get(level)) for level in DIFFICULTIES]
+            row[name] = f"{_short(figures['correct']['by_family'].get(family))}, {'/'.join(parts)}"
         rows.append(row)
     return rows
 
@@ -177,7 +181,7 @@ def _by_family(checkpoints: Sequence[Figures]) -> list[str]:
     return [
         "## Right answers by family",
         "",
-        "Over all problems of the family, and over its easy, medium and hard ones.",
+        "In per cent, over all problems of the family, and over its easy/medium/hard ones.",
         "",
         *markdown(rows),
         "",
@@ -220,3 +224,7 @@ def _shown(figures: Figures, path: Sequence[str], percent: bool) -> str:
 
 def _percent(value: float | None) -> str:
     return NONE if value is None else f"{100 * value:.1f}"
+
+
+def _short(value: float | None) -> str:
+    return _percent(value).removesuffix(".0")

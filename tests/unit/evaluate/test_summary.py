@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
+from calcgen_ray.cli.screen import Screen
+from calcgen_ray.cli.views import show_evaluation
 from calcgen_ray.errors import DataError
 from calcgen_ray.evaluate import records
 from calcgen_ray.evaluate.records import Record
@@ -103,9 +107,10 @@ def test_unknown_and_copied_are_shares_of_all_completions() -> None:
 
 
 def test_where_the_sandbox_failed_throughout_answers_were_still_asked_for() -> None:
-    one = figures([record("a", outcome="sandbox", verdict="unknown", correct=False)])
+    lost = {"outcome": "sandbox", "verdict": "unknown", "correct": False}
+    one = figures([record("a", **lost), record("a", 1, **lost)])
     named = {row["measure"].strip(): row["c"] for row in side_by_side([one])}
-    assert named["sandbox faults"] == "1" and named["unknown"] == named["pass@1, sampled"] == "-"
+    assert named["sandbox faults"] == "2" and named["unknown"] == named["pass@1, sampled"] == "-"
 
 
 def test_records_come_back_as_they_were(tmp_path) -> None:
@@ -151,8 +156,22 @@ def test_r_stands_beside_correctness() -> None:
     assert rows[1] == {"measure": "  of drill cells", "c": "-", "c (2)": "2"}
     named = {row["measure"].strip(): row["c"] for row in rows}
     assert named["correct, all"].startswith("50.0 % [")
-    assert named["R, runs to its end"] == "100.0 %" and "hard" not in named
-    assert families([one]) == [{"family": "limits", "c": "50.0 (50.0 - -)"}]
+    assert named["R, runs to its end"] == "100.0 %"
+    assert "hard" not in named and "pass@1, sampled" not in named  # nobody asked
+    assert families([one]) == [{"family": "limits", "c": "50, 50/-/-"}]
+
+
+def test_three_checkpoints_side_by_side_fit_eighty_columns() -> None:
+    found = [record(str(i), family="definite_integrals") for i in range(40)]
+    one = figures([*found, *(wrong(str(i), family="definite_integrals") for i in range(40, 43))])
+    screen = Screen()
+    screen.console = Console(file=io.StringIO(), width=80)
+    show_evaluation(screen, [one, {**one, "checkpoint": "embedded"}, one])
+    told = screen.console.file.getvalue()
+    assert "│ perplexity, held-out cells │ 2.5" in told and "│   easy " in told
+    assert "│ 93.0 %" in told and "│ [83.7, 100.0]" in told
+    assert told.count("│ 93, 93/-/- ") == 3 and "│ definite_integrals │" in told
+    assert "…" not in told
 
 
 def test_the_report_shows_tables_plots_and_samples(tmp_path) -> None:
