@@ -16,7 +16,7 @@ from calcgen_ray.corpus import store
 from calcgen_ray.errors import CalcgenError, StoppedError, TrainingError
 from calcgen_ray.runtime import Device
 from calcgen_ray.storage import Mirror
-from calcgen_ray.train import journal, run
+from calcgen_ray.train import journal, orphans, run
 from calcgen_ray.train.kept import CHECKPOINTS
 
 Listener = Callable[[journal.Entry], None]
@@ -55,7 +55,7 @@ def train(
             cluster.try_storage(mirror.uri if mirror else str(folder.resolve()))
             path, pull = folder / journal.JOURNAL, mirror.pull if mirror else None
             told = stoppable(None if mirror else folder)
-            with following(path, listen, pull), told as asked:
+            with following(path, listen, pull), orphans.given_back(), told as asked:
                 fit(make_trainer(config, corpus, folder, device, mirror=mirror))
             if mirror is not None:
                 mirror.pull(folder)

@@ -16,8 +16,8 @@ from calcgen_ray import cluster, settings
 from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
 from calcgen_ray.errors import ConfigError, DataError, ResourceError, TuneError
-from calcgen_ray.train import run
-from calcgen_ray.tune import orphans, table
+from calcgen_ray.train import orphans, run
+from calcgen_ray.tune import table
 from calcgen_ray.tune.conductor import Conductor
 from calcgen_ray.tune.study import Study, ranked
 from calcgen_ray.tune.trackers import telling

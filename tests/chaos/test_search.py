@@ -1,6 +1,8 @@
 """A search on several nodes, of which some are lost, and whose driver is killed: the same best."""
 
+import random
 import re
+import time
 
 import pytest
 
@@ -77,3 +79,17 @@ def test_drivers_of_a_search_killed(machines, search, corpus, unbroken, tmp_path
         job.process.wait()
         job.start()
     check(job, unbroken, machines, before)
+
+
+def test_drivers_killed_as_soon_as_their_workers_are_there(
+    machines, search, corpus, unbroken, tmp_path
+):
+    """Ray's own processes are still at work for them then, and make what nobody takes back."""
+    job, chance = machines.job("tune", search, corpus, tmp_path / "search"), random.Random(0)
+    for _ in range(10):
+        job.until(lambda _: machines.train_workers())
+        time.sleep(chance.uniform(0, 1.5))
+        job.process.kill()
+        job.process.wait()
+        job.start()
+    check(job, unbroken, machines, {})

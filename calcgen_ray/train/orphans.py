@@ -1,0 +1,104 @@
+"""Placement groups that killed processes leave behind, given back while a training or search runs.
+
+Ray Train removes the group of a controller that died, but hears of a group only when its workers
+have started (ray/train/v2/_internal/callbacks/placement_group_callback.py, Ray 2.60): that of a
+trial ended while its workers wait stays in the queue for CPUs. And a controller that outlives its
+killed driver for a moment sees its workers end and makes a group for others; Ray removes the groups
+of a job when the job ends, and that one comes later. It would hold its CPUs as long as the cluster
+lives.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+POLL_SECONDS = 1.0
+LAST_SECONDS = 10.0
+"""How long the end waits for the last trials' processes to be gone."""
+
+
+@contextmanager
+def given_back() -> Iterator[None]:
+    """While the block runs, and for what its last trials leave, removes orphaned groups.
+
+    Groups of this job whose actor is dead, and of jobs that are over, too; those that were made to
+    outlive their job stay.
+    """
+    done = threading.Event()
+    thread = threading.Thread(target=_watch, args=(done,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        end = time.monotonic() + LAST_SECONDS
+        while _remove() and time.monotonic() < end:
+            time.sleep(0.2)
+
+
+def _watch(done: threading.Event) -> None:
+    while not done.is_set():
+        _remove()
+        done.wait(POLL_SECONDS)
+
+
+def _remove() -> int:
+    """Removes the groups whose actor is dead; how many there were of this job's actors.
+
+    0 where the cluster's head does not answer: it is asked again.
+    """
+    import ray
+    from ray.util.placement_group import PlacementGroup, remove_placement_group
+
+    held = 0
+    with suppress(RuntimeError, ray.exceptions.RayError):
+        job = ray.get_runtime_context().get_job_id()
+        groups = _made_by_actors()
+        over = _over() if any(group.creator_job_id.hex() != job for group in groups) else set()
+        for group in groups:
+            maker = group.creator_job_id.hex()
+            held += maker == job
+            if (maker == job or maker in over) and _is_dead(group.creator_actor_id):
+                ident = ray.PlacementGroupID(group.placement_group_id)
+                remove_placement_group(PlacementGroup(ident))
+    return held
+
+
+def _is_dead(actor: bytes) -> bool:
+    """Asked, since a group's own mark was seen not set though its actor was dead."""
+    from ray._private.state import actors
+
+    return bool(actors(actor.hex()).get("State") == "DEAD")
+
+
+def _over() -> set[str]:
+    """Jobs whose driver has ended."""
+    from ray._private.state import jobs
+
+    return {job["JobID"] for job in jobs() if job["IsDead"]}
+
+
+def _made_by_actors() -> list[Any]:
+    """Groups that actors made, that are not detached and not removed.
+
+    Ray's public tables do not say who made a group.
+    """
+    import ray
+    from ray._private.state import state
+    from ray.core.generated.gcs_pb2 import PlacementGroupTableData as Group
+
+    found = state._connect_and_get_accessor().get_placement_group_table()
+    groups = [Group.FromString(one) for one in found]
+    nil = ray.ActorID.nil().binary()
+    return [
+        group
+        for group in groups
+        if group.creator_actor_id not in (b"", nil)
+        and not group.is_detached
+        and group.state != Group.REMOVED
+    ]
