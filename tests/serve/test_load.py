@@ -12,6 +12,7 @@ import time
 import httpx
 import pytest
 
+from calcgen_ray.serving import driver
 from tests.serve.conftest import await_true
 
 pytestmark = pytest.mark.serve
@@ -92,6 +93,64 @@ def test_a_surplus_is_told_to_come_back(url, waves):
     print(f"refused within {refused:.2f} s (median; 300 at once from one process)")
 
 
+async def arrivals(rate, seconds, one):
+    """Runs `one()` that often a second, whether the last ones are over or not."""
+    begin, tasks = time.monotonic(), []
+    while (late := time.monotonic() - begin) < seconds:
+        tasks.append(asyncio.create_task(one()))
+        await asyncio.sleep(max(0.0, len(tasks) / rate - late))
+    return await asyncio.gather(*tasks)
+
+
+async def capacity_of(one, seconds=2.0, clients=16):
+    """Requests a second of clients who wait for their answers."""
+    end, done = time.monotonic() + seconds, 0
+
+    async def keep_asking():
+        nonlocal done
+        while time.monotonic() < end:
+            await one()
+            done += 1
+
+    await asyncio.gather(*(keep_asking() for _ in range(clients)))
+    return done / seconds
+
+
+@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=LONG)])
+def test_twice_what_it_can_do_is_half_refused(url, seconds):
+    """An open loop: clients come whether others are answered or not. What is taken is answered,
+    the surplus told to come back, and afterwards everything is as before."""
+
+    async def load():
+        limits = httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=url, limits=limits, timeout=120) as client:
+
+            async def one():
+                begin = time.monotonic()
+                body = {"prompt": "x", "max_tokens": 200, "temperature": 1.0}
+                answer = await client.post("/v1/completions", json=body)
+                after = answer.headers.get("retry-after")
+                return answer.status_code, after, time.monotonic() - begin
+
+            idle = max([(await one())[2] for _ in range(10)])
+            rate = 2 * await capacity_of(one)
+            told, over = await arrivals(rate, seconds, one), time.monotonic()
+            while (await one())[2] > 2 * idle and time.monotonic() < over + 30:
+                pass
+            return rate, told, time.monotonic() - over
+
+    rate, told, recovered = asyncio.run(load())
+    times = {code: sorted(t for status, _, t in told if status == code) for code in (200, 429)}
+    assert len(told) == sum(map(len, times.values()))
+    assert all(after for status, after, _ in told if status == 429)
+    assert times[200] and times[429] and recovered < 30
+    print(f"{rate:.0f} requests/s, twice what it does, for {seconds} s:")
+    for code, each in times.items():
+        half, most = (1e3 * each[int(q * len(each))] for q in (0.5, 0.99))
+        print(f"  {len(each)} answered with {code}, p50 {half:.0f} ms, p99 {most:.0f} ms")
+    print(f"  answered as if idle {recovered:.1f} s later")
+
+
 @pytest.mark.parametrize("clients", [60, pytest.param(600, marks=LONG)])
 def test_clients_that_drop_leave_nothing(url, figure, clients):
     """Each leaves at a moment of its own, half of them within a stream."""
@@ -112,28 +171,50 @@ def test_clients_that_drop_leave_nothing(url, figure, clients):
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("readers", [24, pytest.param(120, marks=LONG)])
-def test_slow_readers_hold_up_nobody(url, figure, right, readers):
-    """Streams that are hardly read: the others are answered, and memory stays bounded."""
+@pytest.fixture
+def wide(url, args):
+    """The endpoint with room for so many requests at once, then as it was."""
+    port = int(url.rpartition(":")[2])
+
+    def widen(requests):
+        if requests > args.max_queued_requests:
+            driver.start(args.model_copy(update={"max_queued_requests": requests}), port=port)
+
+    yield widen
+    driver.start(args, port=port)
+
+
+def slow_reader(url):
+    """A stream of 250 tokens whose reader takes a byte now and then."""
     payload = b'{"prompt":"x","max_tokens":250,"stream":true}'
+    reader = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
     head = (f"POST /v1/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json"
             f"\r\nContent-Length: {len(payload)}\r\n\r\n").encode()  # fmt: skip
-    before = figure("process_resident_memory_bytes")
-    port, slow = int(url.rpartition(":")[2]), []
+    reader.sendall(head + payload)
+    return reader
+
+
+@pytest.mark.parametrize("readers", [24, pytest.param(256, marks=LONG)])
+def test_slow_readers_hold_up_nobody(url, wide, figure, right, readers):
+    """Streams that are hardly read: the others are answered, and memory stays bounded."""
+    wide(readers + 8)
+    alone, before = closed_loop(url, 2, 3, right), figure("process_resident_memory_bytes")
+    slow, read, rates = [], [b""] * readers, []
     try:
-        for _ in range(readers):
-            reader = socket.create_connection(("127.0.0.1", port))
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
-            reader.sendall(head + payload)
-            slow.append(reader)
-        for _ in range(5):
-            for reader in slow:
-                assert len(reader.recv(1)) == 1
-            assert closed_loop(url, 2, 0.5, right) > 0
-        assert figure("process_resident_memory_bytes") < before + (64 << 20)
+        slow += [slow_reader(url) for _ in range(readers)]
+        for _ in range(len("HTTP/1.1 200")):
+            read = [got + reader.recv(1) for got, reader in zip(read, slow, strict=True)]
+            rates.append(closed_loop(url, 2, 0.5, right))
+        memory = figure("process_resident_memory_bytes")
     finally:
         for reader in slow:
             reader.close()
+    beside = statistics.median(rates)
+    print(f"{alone:.0f} requests/s alone, {beside:.0f} beside {readers} streams; "
+          f"memory {before / 2**20:.0f} -> {memory / 2**20:.0f} MB")  # fmt: skip
+    assert set(read) == {b"HTTP/1.1 200"} and min(rates) > 0
+    assert memory < before + (64 << 20)
     assert await_true(lambda: figure("calcgen_rows_running") == 0, 10)
 
 
