@@ -5,6 +5,7 @@ The engine runs in this process and the endpoint in Ray's, both with one thread;
 
 from __future__ import annotations
 
+import asyncio
 import re
 import statistics
 import time
@@ -12,9 +13,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 
-from calcgen_ray.bench.load import ask
+from calcgen_ray.bench.load import ask, session_of
 from calcgen_ray.corpus import calcbench
 from calcgen_ray.errors import ServeError
 from calcgen_ray.generate.engine import SamplingParams, open_engine
@@ -24,8 +25,8 @@ from calcgen_ray.serving.args import ServeArgs
 
 CLIENTS = 32
 ROUNDS = 5
-SECONDS = 6.0
-"""Of load in a round."""
+SECONDS = 15.0
+"""Of load in a round: its ramp and its end, when fewer than all ask, are a small part of it."""
 PARAMS = SamplingParams(max_tokens=96, temperature=0.7, top_p=0.95)
 SHORT = SamplingParams(max_tokens=16, temperature=0.0)
 SHORT_ROUNDS = 200
@@ -100,21 +101,9 @@ def _plain_rate(folder: Path, port: int, prompts: Sequence[str], seconds: float)
 def _shares(engine: Any, url: str, prompt: str) -> dict[str, float]:
     """Milliseconds of a short greedy completion over HTTP, by where they go; medians, or means of
     what the endpoint itself has counted (queue and app)."""
-    body = {"prompt": prompt, "max_tokens": SHORT.max_tokens, "temperature": 0}
-    with httpx.Client(base_url=url, timeout=60.0, trust_env=False) as client:
-
-        def over_http() -> None:
-            client.post("/v1/completions", json=body).raise_for_status()
-
-        over_http()
-        before = _counted(client)
-        pairs = [
-            (_seconds(over_http), _seconds(lambda: engine.generate([prompt], SHORT)))
-            for _ in range(SHORT_ROUNDS)
-        ]
-        after = _counted(client)
+    pairs, counted = asyncio.run(_in_turn(engine, url, prompt))
     total, whole = (1e3 * statistics.median(values) for values in zip(*pairs, strict=True))
-    inside, queue = ((after[name] - before[name]) / SHORT_ROUNDS * 1e3 for name in _COUNTED)
+    inside, queue = (1e3 * counted[name] / SHORT_ROUNDS for name in _COUNTED)
     tokenising = _tokenising(engine, prompt)
     return {
         "total": total, "engine": whole - tokenising, "tokenising": tokenising, "queue": queue,
@@ -122,11 +111,35 @@ def _shares(engine: Any, url: str, prompt: str) -> dict[str, float]:
     }  # fmt: skip
 
 
+async def _in_turn(
+    engine: Any, url: str, prompt: str
+) -> tuple[list[tuple[float, float]], dict[str, float]]:
+    """Seconds of one completion over HTTP and by the engine, in turn; what the endpoint counted."""
+    body = {"prompt": prompt, "max_tokens": SHORT.max_tokens, "temperature": 0}
+    async with session_of(url) as session:
+
+        async def over_http() -> None:
+            async with session.post("/v1/completions", json=body) as answer:
+                answer.raise_for_status()
+                await answer.read()
+
+        await over_http()
+        before, pairs = await _counted(session), []
+        for _ in range(SHORT_ROUNDS):
+            begin = time.perf_counter()
+            await over_http()
+            http = time.perf_counter() - begin
+            pairs.append((http, _seconds(lambda: engine.generate([prompt], SHORT))))
+        after = await _counted(session)
+    return pairs, {name: after[name] - before[name] for name in _COUNTED}
+
+
 _COUNTED = ("calcgen_request_seconds_sum", "calcgen_queue_wait_seconds_sum")
 
 
-def _counted(client: httpx.Client) -> dict[str, float]:
-    text = client.get("/metrics").text
+async def _counted(session: aiohttp.ClientSession) -> dict[str, float]:
+    async with session.get("/metrics") as answer:
+        text = await answer.text()
     found = {name: re.search(rf"^{name} (\S+)", text, re.MULTILINE) for name in _COUNTED}
     return {name: float(match[1]) if match else 0.0 for name, match in found.items()}
 
