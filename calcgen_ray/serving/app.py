@@ -11,7 +11,7 @@ from typing import Any
 
 from calcgen_ray.model.checkpoint import sha256, verify
 from calcgen_ray.model.loading import check_folder
-from calcgen_ray.registry.store import Registry
+from calcgen_ray.registry.store import Registry, check_finite
 from calcgen_ray.serving.access import LOCAL_HOSTS, read_keys
 from calcgen_ray.serving.args import ServeArgs
 
@@ -30,7 +30,7 @@ def build(args: ServeArgs) -> Any:
 
     Raises:
         InputError: nothing is promoted.
-        CheckpointError: the folder is no checkpoint, or was changed.
+        CheckpointError: the folder is no checkpoint, was changed, or holds what is no number.
     """
     from calcgen_ray.serving.deployment import Sampler, Served
 
@@ -97,6 +97,7 @@ def _resolve(args: ServeArgs) -> tuple[Path, str]:
         return entry.path, entry.digest
     folder = Path(args.checkpoint).expanduser().resolve()
     check_folder(folder)
+    check_finite(folder)  # before Serve takes away what serves now
     if (folder / "calcgen.json").is_file():
         verified = verify(folder)
         return folder, Registry.digest_of(folder) or verified.digest

@@ -1,5 +1,6 @@
 """Starting, replacing and refusing an endpoint on a real Ray Serve."""
 
+import shutil
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,8 @@ import yaml
 from calcgen_ray.errors import CheckpointError, InputError, ResourceError
 from calcgen_ray.serving import driver
 from calcgen_ray.serving.args import ServeArgs
+from tests.serve.conftest import await_true
+from tests.serve.traffic import Traffic
 
 pytestmark = pytest.mark.serve
 
@@ -47,6 +50,20 @@ def test_nothing_to_serve(url, args, tmp_path):
     with pytest.raises(CheckpointError):
         driver.start(ServeArgs(checkpoint=str(tmp_path)), port=port)
     assert httpx.get(f"{url}/health").status_code == 200
+
+
+@pytest.mark.parametrize("wrong", ["cut", "nan"])
+def test_a_bad_checkpoint_is_refused_before_anything_is_replaced(url, entry, tmp_path, wrong):
+    port, bad = int(url.rsplit(":", 1)[1]), tmp_path / "bad"
+    shutil.copytree(entry.path, bad, ignore=shutil.ignore_patterns("calcgen.json", "engine-int8"))
+    weights = bad / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-100] if wrong == "cut" else whole[:-4] + b"\0\0\xc0\x7f")
+    with Traffic(url, 2, pause=0.05) as traffic:
+        with pytest.raises(CheckpointError, match="cut off" if wrong == "cut" else "nan"):
+            driver.start(ServeArgs(checkpoint=str(bad)), port=port)
+        assert await_true(lambda: len(traffic.good) > 4, 30)
+    assert not traffic.failed and not traffic.wrong
 
 
 def test_deploy_file(args, monkeypatch):
