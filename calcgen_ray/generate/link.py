@@ -18,9 +18,11 @@ from calcgen_ray.generate.scoring import Scores
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """The first message: which weights. `tokenizer` decodes and has a size and an end."""
+    """The first message: which weights. `tokenizer` decodes and has a size and an end; `scratch` is
+    a folder that goes with the replica, empty where it has none."""
 
     folder: str
+    scratch: str
     tokenizer: Any
     max_tokens_total: int
     compute_type: str

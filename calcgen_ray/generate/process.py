@@ -49,8 +49,8 @@ class EngineProcess:
         self._unsent: list[Submit | Cancel | Score] | None = None  # a list between two children
         self._batch, self._closed, self._lost = 0, False, False
         self._opening = Open(
-            str(weights.folder), Decoder.of(weights.tokenizer), weights.max_tokens_total,
-            weights.compute_type, threads,
+            str(weights.folder), weights.scratch.name if weights.scratch else "",
+            Decoder.of(weights.tokenizer), weights.max_tokens_total, weights.compute_type, threads,
         )  # fmt: skip
         try:
             self._child = Child(self._opening)

@@ -4,13 +4,15 @@
 
 The engine calls back for every token, and must hold Python's lock to do so. In the replica it
 waited for whatever request was being read or answered; here nothing else runs. It imports neither
-torch nor transformers, and ends when its socket does.
+torch nor transformers, and ends when its socket does; weights that were made for the replica go
+then, since one that was killed cannot see to it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -46,8 +48,9 @@ def main() -> None:
     with contextlib.suppress(OSError):  # Ray's workers run at nice 15; the engine goes before them
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     link = Link(int(sys.argv[1]))
+    wanted = link.receive()
     try:
-        batcher = _open(link.receive())
+        batcher = _open(wanted)
     except CalcgenError as error:
         link.send(Opened(str(error)))
         return
@@ -60,7 +63,18 @@ def main() -> None:
         code = 0
     except Exception:
         traceback.print_exc()
+    if wanted.scratch and _has_gone(link):
+        shutil.rmtree(wanted.scratch, ignore_errors=True)
     os._exit(code)  # whatever a thread is in the middle of
+
+
+def _has_gone(link: Link) -> bool:
+    """Whether the replica has: else it starts another process with the same weights."""
+    with contextlib.suppress(EOFError, OSError):
+        while link.poll(0):
+            link.receive()
+        return False
+    return True
 
 
 def _open(wanted: Open) -> Batcher:
@@ -98,6 +112,11 @@ class Server:
             else:
                 self.scorers.submit(self.score, message)
 
+    def tell(self, message: Made | Over | Scored) -> None:
+        """Does nothing where the replica has gone, which `run` is told of."""
+        with contextlib.suppress(OSError):
+            self.link.send(message)
+
     def take(self, asked: Submit) -> None:
         """Its tokens may come before its ticket is there: they wait for the lock."""
         sink = self.sink(asked.number)
@@ -117,7 +136,7 @@ class Server:
                 self.end(number, job)
             else:
                 batch = self.batcher.batch_size
-                self.link.send(Made(number, place, token, job.begun, batch))
+                self.tell(Made(number, place, token, job.begun, batch))
 
         return hear
 
@@ -127,14 +146,14 @@ class Server:
             if not self.open[number]:
                 del self.open[number], self.tickets[number]
         error = "" if job.error is None else f"{type(job.error).__name__}: {job.error}"
-        self.link.send(Over(number, job.place, job.ids, job.begun, error))
+        self.tell(Over(number, job.place, job.ids, job.begun, error))
 
     def score(self, asked: Score) -> None:
         try:
             found = Scored(asked.number, self.batcher.scores(asked.ids, asked.top))
         except Exception as error:
             found = Scored(asked.number, None, f"{type(error).__name__}: {error}")
-        self.link.send(found)
+        self.tell(found)
 
 
 if __name__ == "__main__":

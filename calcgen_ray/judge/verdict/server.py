@@ -12,6 +12,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shutil
 import signal
 import sys
 import time
@@ -34,8 +35,8 @@ class OverdueError(BaseException):  # SymPy catches Exception
 
 
 def main() -> None:
-    """Answers questions until there are no more."""
-    answers = os.dup(1)
+    """Answers questions until there are no more, then removes the folder that it was started in."""
+    answers, home = os.dup(1), os.getcwd()
     os.dup2(2, 1)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -48,6 +49,7 @@ def main() -> None:
         while True:
             send(answers, answer(receive(0)))
     except (EOFError, BrokenPipeError):
+        shutil.rmtree(home, ignore_errors=True)
         os._exit(0)  # taking down an interpreter with SymPy in it costs a quarter of a second
 
 

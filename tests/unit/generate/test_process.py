@@ -154,19 +154,22 @@ from calcgen_ray.generate.process import EngineProcess
 engine = EngineProcess.open(Path(sys.argv[1]))
 params = SamplingParams(max_tokens=200, temperature=1.0, n=200)
 engine.submit([engine.row("x y", params)], params, lambda *_: None)
-print(engine.pid, flush=True)
+print(engine.pid, engine.weights.folder, flush=True)
 time.sleep(60)
 """
 
 
-def test_the_process_ends_with_its_replica(entry):
-    parent = subprocess.Popen(
-        [sys.executable, "-c", ORPHAN, str(entry)], stdout=subprocess.PIPE, text=True
-    )
-    pid = int(parent.stdout.readline())
+@pytest.mark.parametrize("converted", [True, False])
+def test_the_process_ends_with_its_replica(entry, tiny_model, converted):
+    """With what was made for it; not with weights that somebody keeps."""
+    command = [sys.executable, "-c", ORPHAN, str(entry if converted else tiny_model)]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    pid, folder = parent.stdout.readline().split()
+    assert Path(folder).is_dir()
     parent.kill()
     parent.wait()
-    assert gone(pid)
+    assert gone(int(pid))
+    assert Path(folder).is_dir() == converted and Path(folder).parent.is_dir() == converted
 
 
 def test_the_process_needs_neither_torch_nor_transformers():

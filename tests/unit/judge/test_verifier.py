@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +110,24 @@ def test_it_leaves_no_process() -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     with pytest.raises(SandboxError, match="not open"):
         verifier.decide(SQUARE, encode(x))
+
+
+OPEN = "from calcgen_ray.judge import Verifier\nimport time\nwith Verifier() as v:\n    "
+OPEN += "print(*v.pids, flush=True)\n    time.sleep(60)"
+
+
+def test_it_leaves_no_folder_where_it_is_killed() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", OPEN], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    folder = Path(f"/proc/{pid}/cwd").resolve()
+    assert folder.name.startswith("calcgen-judge-")
+    parent.kill()
+    parent.communicate()
+    end = time.monotonic() + 10
+    while folder.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("arguments", [{"processes": 0}, {"seconds": 0.0}])
