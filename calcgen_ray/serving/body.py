@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
+from calcgen_ray.serving.ahead import body_of
 from calcgen_ray.serving.errors import ApiError
 from calcgen_ray.serving.limits import NEUTRAL
 
@@ -56,6 +57,8 @@ async def _whole(request: Request) -> bytes:
     told = request.headers.get("content-length", "")
     if told.isdigit() and len(told) < 20 and int(told) > MAX_BODY_BYTES:
         raise refusal
+    if (ahead := body_of(request.scope)) is not None:
+        return ahead
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
