@@ -17,16 +17,17 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 POLL_SECONDS = 1.0
-LAST_SECONDS = 10.0
-"""How long the end waits for the last trials' processes to be gone."""
 
 
 @contextmanager
-def given_back() -> Iterator[None]:
-    """While the block runs, and for what its last trials leave, removes orphaned groups.
+def given_back(last_seconds: float = 0.0) -> Iterator[None]:
+    """While the block runs, removes orphaned groups.
 
     Groups of this job whose actor is dead, and of jobs that are over, too; those that were made to
     outlive their job stay.
+
+    Args:
+        last_seconds: how long the end waits for the processes of this job's actors to be gone.
     """
     done = threading.Event()
     thread = threading.Thread(target=_watch, args=(done,), daemon=True)
@@ -36,8 +37,8 @@ def given_back() -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        end = time.monotonic() + LAST_SECONDS
-        while _remove() and time.monotonic() < end:
+        end = time.monotonic() + last_seconds
+        while time.monotonic() < end and _remove():
             time.sleep(0.2)
 
 

@@ -25,6 +25,8 @@ from calcgen_ray.tune.trial import run_trial
 
 Listener = Callable[[Mapping[str, Any]], None]
 TUNE_FOLDER = ".ray"
+LAST_SECONDS = 10.0
+"""How long the end of a search waits for the last trials' processes to be gone."""
 
 _DRIVER = {"CPU": 0, "node:__internal_head__": 0.001}
 """A trial's own process only waits for its workers, so it must not take a CPU from them."""
@@ -63,7 +65,7 @@ def tune(
         with telling(config, folder, listen) as told:
             conductor = Conductor(config, study, told, time.monotonic)
             if not conductor.is_over():
-                with orphans.given_back():
+                with orphans.given_back(LAST_SECONDS):
                     _run(conductor, trial, payload, folder, concurrent)
                 if conductor.is_cut_short():  # Tune takes Ctrl-C for an end like any other
                     raise KeyboardInterrupt
