@@ -2,10 +2,10 @@
 
 Ray Train removes the group of a controller that died, but hears of a group only when its workers
 have started (ray/train/v2/_internal/callbacks/placement_group_callback.py, Ray 2.60): that of a
-trial ended while its workers wait stays in the queue for CPUs. And a controller that outlives its
-killed driver for a moment sees its workers end and makes a group for others; Ray removes the groups
-of a job when the job ends, and that one comes later. It would hold its CPUs as long as the cluster
-lives.
+trial ended while its workers wait stays in the queue for CPUs. And groups of a
+killed driver's controllers were seen that Ray had marked neither as the dead job's nor as the dead
+actor's: as it seems, what is made while both end comes too late for Ray, which looks once at each
+end. It would hold its CPUs as long as the cluster lives.
 """
 
 from __future__ import annotations
