@@ -2,17 +2,17 @@
 
 Ray Train removes the group of a controller that died, but hears of a group only when its workers
 have started (ray/train/v2/_internal/callbacks/placement_group_callback.py, Ray 2.60): that of a
-trial ended while its workers wait stays in the queue for CPUs. And groups of a
-killed driver's controllers were seen that Ray had marked neither as the dead job's nor as the dead
-actor's: as it seems, what is made while both end comes too late for Ray, which looks once at each
-end. It would hold its CPUs as long as the cluster lives.
+trial ended while its workers wait stays in the queue for CPUs. And groups of a killed driver's
+controllers were seen that Ray had marked neither as the dead job's nor as the dead actor's: as it
+seems, what is made while both end comes too late for Ray, which looks once at each end. It would
+hold its CPUs as long as the cluster lives.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,14 +23,14 @@ POLL_SECONDS = 1.0
 def given_back(last_seconds: float = 0.0) -> Iterator[None]:
     """While the block runs, removes orphaned groups.
 
-    Groups of this job whose actor is dead, and of jobs that are over, too; those that were made to
-    outlive their job stay.
+    Groups of this job whose actor is dead, and of jobs that are over, too. Those that were made to
+    outlive their job stay, and what this job had before the block.
 
     Args:
         last_seconds: how long the end waits for the processes of this job's actors to be gone.
     """
-    done = threading.Event()
-    thread = threading.Thread(target=_watch, args=(done,), daemon=True)
+    done, before = threading.Event(), _of_this_job()
+    thread = threading.Thread(target=_watch, args=(done, before), daemon=True)
     thread.start()
     try:
         yield
@@ -38,17 +38,28 @@ def given_back(last_seconds: float = 0.0) -> Iterator[None]:
         done.set()
         thread.join()
         end = time.monotonic() + last_seconds
-        while time.monotonic() < end and _remove():
+        while time.monotonic() < end and _remove(before):
             time.sleep(0.2)
 
 
-def _watch(done: threading.Event) -> None:
+def _watch(done: threading.Event, before: Set[bytes]) -> None:
     while not done.is_set():
-        _remove()
+        _remove(before)
         done.wait(POLL_SECONDS)
 
 
-def _remove() -> int:
+def _of_this_job() -> set[bytes]:
+    """Groups that its actors have made."""
+    import ray
+
+    job = ray.get_runtime_context().get_job_id()
+    with suppress(RuntimeError, ray.exceptions.RayError):
+        groups = _made_by_actors()
+        return {g.placement_group_id for g in groups if g.creator_job_id.hex() == job}
+    return set()
+
+
+def _remove(before: Set[bytes]) -> int:
     """Removes the groups whose actor is dead; how many there were of this job's actors.
 
     0 where the cluster's head does not answer: it is asked again.
@@ -59,7 +70,7 @@ def _remove() -> int:
     held = 0
     with suppress(RuntimeError, ray.exceptions.RayError):
         job = ray.get_runtime_context().get_job_id()
-        groups = _made_by_actors()
+        groups = [g for g in _made_by_actors() if g.placement_group_id not in before]
         over = _over() if any(group.creator_job_id.hex() != job for group in groups) else set()
         for group in groups:
             maker = group.creator_job_id.hex()

@@ -55,6 +55,13 @@ def killed(ray_cluster):
     ray.kill(ray.get_actor("staying", namespace="orphans"))
 
 
+class Maker:
+    def make(self):
+        from ray.util.placement_group import placement_group
+
+        placement_group([{"CPU": 0.001}], name="before")
+
+
 def live():
     """Names of the placement groups that are not removed."""
     from ray.util import placement_group_table
@@ -69,9 +76,12 @@ def test_what_a_killed_driver_leaves_is_given_back_and_no_more(killed):
     from ray.util import placement_group
 
     ray.get(placement_group([{"CPU": 0.001}], name="mine").ready())
-    kept = ["detached", "mine", "staying"]
+    gone = ray.remote(num_cpus=0)(Maker).remote()
+    ray.get(gone.make.remote())
+    ray.kill(gone)
+    kept = ["before", "detached", "mine", "staying"]
     print(f"Ray leaves {len(live()) - len(kept)}")  # those that were made last
-    assert live()[-3:] == kept
+    assert live()[-4:] == kept
     with given_back():
         end = time.monotonic() + 10
         while live() != kept and time.monotonic() < end:
