@@ -120,3 +120,20 @@ def test_an_update_and_a_scale_down_lose_nothing(url, args, rounds):
             await_true(lambda: len(actors(REPLICA)) == 1, 60)
     assert len(traffic.good) > 20 * rounds
     assert not traffic.failed and not traffic.wrong
+
+
+@LONG
+@pytest.mark.timeout(600)
+def test_replicas_come_with_the_load_and_go_without_it(url, args):
+    port = int(url.rpartition(":")[2])
+    driver.start(args.model_copy(update={"max_replicas": 2}), port=port)
+    try:
+        begin = time.monotonic()
+        with Traffic(url, 24) as traffic:
+            assert await_true(lambda: len(actors(REPLICA)) == 2, 120)
+            up, begin = time.monotonic() - begin, time.monotonic()
+        assert await_true(lambda: len(actors(REPLICA)) == 1, 300)
+        print(f"a second replica after {up:.0f} s, gone {time.monotonic() - begin:.0f} s later")
+        assert traffic.good and not traffic.failed and not traffic.wrong
+    finally:
+        driver.start(args, port=port)
