@@ -24,8 +24,10 @@ $(STAMP): pyproject.toml constraints.txt
 demo: venv
 	$(BIN)/calcgen run embedded run.name=demo corpus.synthetic.count=700 corpus.drills=1000 $(if $(ONCE),--once)
 
+# Tests on Ray take both cores of a small machine as they are; the others run two at a time.
 test: lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not ray and not serve and not soak and not chaos" --numprocesses 2 --dist worksteal
+	$(BIN)/pytest -m "(ray or serve) and not soak and not chaos"
 
 soak: venv
 	$(BIN)/pytest -m soak -s
