@@ -56,7 +56,10 @@ def train(
             path, pull = folder / journal.JOURNAL, mirror.pull if mirror else None
             told = stoppable(None if mirror else folder)
             with following(path, listen, pull), orphans.given_back(), told as asked:
-                fit(make_trainer(config, corpus, folder, device, mirror=mirror))
+                fit(
+                    lambda: make_trainer(config, corpus, folder, device, mirror=mirror),
+                    config.workers.max_failures,
+                )
             if mirror is not None:
                 mirror.pull(folder)
             if asked.is_set() and not run.is_finished(folder):
@@ -121,32 +124,48 @@ def make_trainer(
     )
 
 
-def fit(trainer: Any) -> None:
+def fit(make: Callable[[], Any], retries: int) -> None:
     """Runs a trainer to its end.
+
+    Args:
+        make: gives a new one; what it has saved it goes on from.
+        retries: how often a loss is made good that Ray Train does not make good itself: that of a
+            node while its workers are told what to do (`RETRYABLE_CONTROLLER_ERRORS`, Ray 2.60).
 
     Raises:
         CalcgenError: the one that a worker raised, if it was ours.
         TrainingError: any other failure, by its first line.
     """
+    from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
     from ray.train import TrainingFailedError
 
-    try:
-        trainer.fit()
-    except TrainingFailedError as error:
-        failures = getattr(error, "worker_failures", {}) or {}
-        for cause in failures.values():
-            found = _ours(cause)
-            if found is not None:
-                raise found from None
-        if "out of memory" in str(error) or "out of memory" in str(failures):
-            raise TrainingError(
-                "training failed: a worker was ended since its node ran out of memory; lower "
-                "train.micro_batch_size, set train.gradient_checkpointing=true, or spread the "
-                "model with workers.strategy=fsdp"
-            ) from None
-        cause = next(iter(failures.values()), error)
-        lines = [line for line in str(cause).strip().splitlines() if line.strip()]
-        raise TrainingError(f"training failed: {lines[-1] if lines else repr(cause)}") from None
+    losses = (RayActorError, NodeDiedError, ObjectLostError)
+    while True:
+        try:
+            make().fit()
+            return
+        except TrainingFailedError as error:
+            if not (isinstance(getattr(error, "controller_failure", None), losses) and retries):
+                raise _told(error) from None
+            retries -= 1
+
+
+def _told(error: Exception) -> CalcgenError:
+    """A failure in one line."""
+    failures = getattr(error, "worker_failures", {}) or {}
+    for cause in failures.values():
+        found = _ours(cause)
+        if found is not None:
+            return found
+    if "out of memory" in str(error) or "out of memory" in str(failures):
+        return TrainingError(
+            "training failed: a worker was ended since its node ran out of memory; lower "
+            "train.micro_batch_size, set train.gradient_checkpointing=true, or spread the "
+            "model with workers.strategy=fsdp"
+        )
+    cause = next(iter(failures.values()), error)
+    lines = [line for line in str(cause).strip().splitlines() if line.strip()]
+    return TrainingError(f"training failed: {lines[-1] if lines else repr(cause)}")
 
 
 def _ours(error: BaseException | None) -> CalcgenError | None:

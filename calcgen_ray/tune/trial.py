@@ -39,8 +39,11 @@ def _train(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
     run.prepare(config, folder)
     if proposal["donor"]:
         hand_over(Path(proposal["donor"]), folder)
-    callbacks = [TuneReportCallback()]
-    fit(make_trainer(config, Path(payload["corpus"]), folder, payload["device"], callbacks))
+    corpus, device = Path(payload["corpus"]), payload["device"]
+    fit(
+        lambda: make_trainer(config, corpus, folder, device, [TuneReportCallback()]),
+        config.workers.max_failures,
+    )
 
 
 def hand_over(donor: Path, folder: Path) -> None:

@@ -68,6 +68,21 @@ def test_nodes_lost_in_a_search(machines, search, corpus, unbroken, tmp_path):
     check(job, unbroken, machines, {})
 
 
+def test_nodes_lost_as_soon_as_their_workers_are_there(
+    machines, search, corpus, unbroken, tmp_path
+):
+    """Also while a worker is being told what to do, which Ray Train does not try again."""
+    job, chance = machines.job("tune", search, corpus, tmp_path / "search"), random.Random(1)
+    lost = 0
+    while lost < 6 and job.until(lambda _: machines.train_workers()):
+        time.sleep(chance.uniform(0, 1.5))
+        machines.lose(f"worker-{lost % 2 + 1}")
+        machines.mend()
+        lost += 1
+    check(job, unbroken, machines, {})
+    assert lost >= 3  # by then the search may be over
+
+
 def test_drivers_of_a_search_killed(machines, search, corpus, unbroken, tmp_path):
     job, before = machines.job("tune", search, corpus, tmp_path / "search"), {}
     for number in range(5):

@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from ray.train import WorkerGroupError
+from ray.exceptions import ActorUnavailableError
+from ray.train import ControllerError, WorkerGroupError
 
 from calcgen_ray.errors import DataError, TrainingError
 from calcgen_ray.train.driver import fit
@@ -20,7 +21,7 @@ class Failing:
 
 def test_an_error_of_ours_comes_back_as_itself():
     with pytest.raises(DataError, match="no cell"):
-        fit(Failing(DataError("no cell")))
+        fit(lambda: Failing(DataError("no cell")), 2)
 
 
 @pytest.mark.parametrize(
@@ -35,8 +36,38 @@ def test_an_error_of_ours_comes_back_as_itself():
 )
 def test_others_come_down_to_a_line(cause, told):
     with pytest.raises(TrainingError, match=told) as error:
-        fit(Failing(cause))
+        fit(lambda: Failing(cause), 2)
     assert "\n" not in str(error.value)
+
+
+class Losing:
+    """Trainers, of which the first so many lose a node while they launch."""
+
+    def __init__(self, losses, error):
+        self.losses, self.error, self.made = losses, error, 0
+
+    def __call__(self):
+        self.made += 1
+        return self
+
+    def fit(self):
+        if self.made <= self.losses:
+            raise ControllerError(self.error)
+
+
+def test_a_node_that_is_lost_while_its_workers_are_launched_is_made_good():
+    """As seen: the actor is unavailable, connection reset by peer."""
+    reset = ActorUnavailableError("Connection reset by peer", b"0" * 16)
+    once, thrice = Losing(1, reset), Losing(3, reset)
+    fit(once, 2)
+    assert once.made == 2
+    with pytest.raises(TrainingError, match="reset by peer"):
+        fit(thrice, 2)
+    assert thrice.made == 3
+    other = Losing(1, RuntimeError("odd"))
+    with pytest.raises(TrainingError, match="odd"):
+        fit(other, 2)
+    assert other.made == 1
 
 
 def test_a_driver_makes_its_trainer_without_torch(tmp_path):
