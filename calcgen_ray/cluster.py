@@ -21,7 +21,7 @@ SERVE_DEFAULTS = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # a dead proxy is missed after three checks
     "RAY_SERVE_FORCE_STOP_UNHEALTHY_REPLICAS": "1",  # what hangs would take its whole grace
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "calcgen_ray.serving.ahead:middlewares",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "calcgen_ray.serving.front:middlewares",
     # From proxy to replica by gRPC, each in its process's one loop: no change of threads.
     "RAY_SERVE_USE_GRPC_BY_DEFAULT": "1",
     "RAY_SERVE_REPLICA_GRPC_MAX_MESSAGE_LENGTH": str(2**31 - 1),  # a header of 5 MiB is told 431

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from calcgen_ray.cluster import SERVE_DEFAULTS
 from calcgen_ray.errors import ResourceError
 
 MARKER = "CALCGEN_LOCAL_CLUSTER"
@@ -110,7 +111,7 @@ def environment(
     }
     # An address would be joined, and a token in the environment goes before the file's.
     rest = {k: v for k, v in base.items() if k not in {"RAY_ADDRESS", "RAY_AUTH_TOKEN"}}
-    return {**rest, **ours}
+    return {**SERVE_DEFAULTS, **rest, **ours}
 
 
 def temp_folder(ident: str) -> Path:

@@ -30,6 +30,7 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 MAX_HEADERS, MAX_HEADER_BYTES = 100, 32_768
 MIN_KEY_CHARACTERS = 16
 LOG = logging.getLogger("calcgen.serving")
+REQUEST_ID = b"x-request-id"
 _MAY_READ = "calcgen_may_read"
 _IDENT = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -95,7 +96,7 @@ class Access:
             if message["type"] == "http.response.start":
                 begun = True
                 self.count(path, message["status"])
-                headers = [*message.get("headers", []), (b"x-request-id", ident.encode())]
+                headers = [*message.get("headers", []), (REQUEST_ID, ident.encode())]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -113,7 +114,8 @@ class Access:
 
 def check(scope: Scope, policy: Policy) -> None:
     """Raises ApiError for a request that is not let in."""
-    headers: Sequence[tuple[bytes, bytes]] = scope["headers"]
+    # Serve adds an X-Request-Id of its own.
+    headers = [one for one in scope["headers"] if one[0].lower() != REQUEST_ID]
     if len(headers) > MAX_HEADERS or sum(len(k) + len(v) for k, v in headers) > MAX_HEADER_BYTES:
         raise ApiError(431, f"headers: at most {MAX_HEADERS} with {MAX_HEADER_BYTES:,} bytes")
     host = _name(_header(scope, b"host"))
@@ -166,8 +168,13 @@ def _has_key(given: str, keys: Sequence[bytes]) -> bool:
 
 def request_id(scope: Scope) -> str:
     """The caller's X-Request-Id where it is short and plain, else a new one."""
-    given = _header(scope, b"x-request-id")
-    return given if _IDENT.fullmatch(given) else uuid.uuid4().hex
+    given = _header(scope, REQUEST_ID)
+    return given if is_plain(given) else uuid.uuid4().hex
+
+
+def is_plain(ident: str) -> bool:
+    """Whether it may stand in a log and in an answer."""
+    return _IDENT.fullmatch(ident) is not None
 
 
 def _header(scope: Scope, name: bytes) -> str:

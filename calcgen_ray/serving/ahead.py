@@ -3,27 +3,20 @@
 Serve's proxy sends a replica the head of a request; for the body the replica calls the proxy back
 (ray/serve/_private/http_util.py, `ASGIReceiveProxy`, Ray 2.60), which costs some three
 milliseconds. Where the whole of a small body is there with its head, as clients send it, this puts
-it beside the head. Serve takes the middlewares of its proxies from the environment alone
-(`RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`, see cluster.py); where it was not told of this one, a
-replica asks for the body as ever.
+it beside the head. A proxy runs it as front.py says; where it does not, a replica asks for the body
+as ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 
-from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SMALL_BYTES = 64 << 10
 WAIT_SECONDS = 0.02
 """For a body that comes in a packet after its head; one that comes later goes the long way."""
 KEY = "calcgen.body"
-
-
-def middlewares() -> list[Middleware]:
-    """For `RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH`."""
-    return [Middleware(Ahead)]
 
 
 def body_of(scope: Scope) -> bytes | None:

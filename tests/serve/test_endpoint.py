@@ -243,3 +243,18 @@ def test_verified_answers(api):
     assert len(answer.choices) == 2
     for choice in answer.choices:
         assert choice.calcgen["status"] in ("ran", "failed") and choice.calcgen["candidates"] == 4
+
+
+def test_serves_own_headers_change_nothing(url):
+    """Its proxy would fail on some of them, and end or keep a request by others."""
+    for name, value in (
+        (b"x-request-id", b"\xff"), (b"x-request-timeout-seconds", b"\xff"),
+        (b"x-request-timeout-seconds", b"0.001"), (b"x-session-id", b"\xff"),
+        (b"serve_multiplexed_model_id", b"\xff"), (b"x-request-disconnect-disabled", b"\xff"),
+    ):  # fmt: skip
+        answer = post(url, {"prompt": "x", "max_tokens": 20}, headers={name: value})
+        assert answer.status_code == 200, (name, answer.text)
+    answer = post(url, {"prompt": "x"}, headers={"x-request-id": "mine-1"})
+    assert answer.headers.get_list("x-request-id") == ["mine-1"]
+    assert len(httpx.get(f"{url}/health").headers.get_list("x-request-id")) == 1
+    assert httpx.get(f"{url}/-/routes").status_code == 404

@@ -8,8 +8,8 @@ PACKAGE = Path(__file__).parents[2] / "calcgen_ray"
 LAYERS = {
     "errors": 0, "space": 0, "section": 0, "training_config": 0, "config": 0, "storage": 0,
     "settings": 0, "problem": 0, "runtime": 0,
-    "cluster": 1, "local_cluster": 1, "judge": 1, "model": 1,
-    "corpus": 2, "generate": 2, "registry": 2,
+    "cluster": 1, "judge": 1, "model": 1,
+    "local_cluster": 2, "corpus": 2, "generate": 2, "registry": 2,
     "train": 3, "evaluate": 3, "jobs": 3,
     "tune": 4,
     "report": 5,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from calcgen_ray.serving import ahead
-from calcgen_ray.serving.ahead import Ahead, body_of, middlewares
+from calcgen_ray.serving.ahead import Ahead, body_of
 
 POST = {"type": "http", "method": "POST", "headers": [(b"content-type", b"application/json")]}
 
@@ -75,9 +75,3 @@ def test_an_application_that_does_not_read_leaves_no_task():
         return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert not asyncio.run(ask())
-
-
-def test_serve_takes_it():
-    from ray.serve._private.http_util import validate_http_proxy_callback_return
-
-    assert [each.cls for each in validate_http_proxy_callback_return(middlewares())] == [Ahead]
