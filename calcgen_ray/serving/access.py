@@ -50,6 +50,9 @@ class Policy:
     hosts: tuple[str, ...] = LOCAL_HOSTS
     open: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hosts", tuple(map(str.lower, self.hosts)))
+
 
 def read_keys(path: Path) -> tuple[bytes, ...]:
     """The keys of a file: one a line, blank lines and # comments apart.
@@ -120,6 +123,8 @@ def check(scope: Scope, policy: Policy) -> None:
         raise ApiError(431, f"headers: at most {MAX_HEADERS} with {MAX_HEADER_BYTES:,} bytes")
     host = _name(_header(scope, b"host"))
     if host not in policy.hosts:
+        if scope["path"] in PROBES:  # they are asked by address; what they tell is no secret
+            return
         raise ApiError(400, f"host: {host[:100]!r} is not served here; see serve.hosts")
     origin = _header(scope, b"origin")
     changes = scope["method"] not in SAFE_METHODS
@@ -191,5 +196,5 @@ def _host_of(origin: str) -> str:
 def _name(host: str) -> str:
     """The name in a Host header: without its port, an IPv6 address without its brackets."""
     if host.startswith("["):
-        return host[1:].partition("]")[0]
+        return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()

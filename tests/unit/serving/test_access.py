@@ -58,7 +58,21 @@ def test_another_host_is_refused(client, method):
         answer = client.request(method, "/v1/models", headers={"host": host})
         assert answer.status_code == 400, host
     for host in ("127.0.0.1", "localhost:9", "[::1]:8000", "LOCALHOST"):
-        assert client.get("/health", headers={"host": host}).status_code == 200, host
+        assert client.get("/v1/models", headers={"host": host}).status_code == 200, host
+
+
+def test_probes_are_answered_by_address_and_told_nothing(client):
+    """As Kubernetes and load balancers ask: the Host is the pod's address."""
+    headers = {"host": "10.1.2.3:8000"}
+    assert client.get("/health", headers=headers).status_code == 200
+    assert client.get("/ready", headers=headers).json() == {"status": "ready"}
+    assert client.get("/v1/models", headers=headers).status_code == 400
+
+
+def test_hosts_are_the_same_in_capitals(backend):
+    with client_at(backend, "127.0.0.1", hosts=("Example.org", "FE80::1")) as client:
+        for host in ("example.org", "EXAMPLE.org:80", "[FE80::1]:80", "[fe80::1]"):
+            assert client.get("/v1/models", headers={"host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
@@ -72,6 +86,10 @@ def test_another_origin_may_change_nothing(client, method):
 
 
 def test_headers_are_limited(client):
+    own = len(client.get("/health").request.headers)
+    most = {f"x-{number}": "1" for number in range(MAX_HEADERS - own)}
+    assert client.get("/health", headers={**most, "x-request-id": "a"}).status_code == 200
+    assert client.get("/health", headers={**most, "x-more": "a"}).status_code == 431
     many = {f"x-{number}": "1" for number in range(MAX_HEADERS + 1)}
     assert client.get("/health", headers=many).status_code == 431
     assert client.get("/health", headers={"x-long": "a" * 40_000}).status_code == 431
