@@ -100,7 +100,9 @@ def test_verified_answers_are_refused_before_any_is_made_where_nothing_runs(clie
 
 @pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions", "/v1/run"])
 def test_a_key_that_stands_twice_is_refused(client, path):
-    for content in (b'{"prompt": "x", "prompt": "y"}', b'{"calcgen": {"verify": 1, "verify": 0}}'):
+    many = b"".join(b'"%d": 0, ' % k for k in range(150_000))
+    for content in (b'{"prompt": "x", "prompt": "y"}', b'{"calcgen": {"verify": 1, "verify": 0}}',
+                    b"{" + many + b'"149999": 0}'):  # fmt: skip
         answer = client.post(path, content=content, headers={"content-type": "application/json"})
         assert "twice" in refused(answer)
 
