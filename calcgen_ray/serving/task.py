@@ -144,14 +144,15 @@ async def _as_choice(task: Task, prompt: str, one: Completion, job: Job) -> Choi
     if extras is None:
         return Choice(one.text, one.finish_reason)
     found = await _scores(task, extras, job.row, job.ids)
-    return Choice((prompt if extras.echo else "") + one.text, one.finish_reason, found)
+    return Choice(text, one.finish_reason, found and scores.within(found, len(text)))
 
 
 async def _scored_prompts(task: Task, extras: CompletionRequest) -> dict[str, Any]:
     """echo with max_tokens 0: nothing is made, the prompts' own tokens are scored."""
-    choices = [
-        Choice(row.prompt, "length", await _scores(task, extras, row, [])) for row in task.rows
-    ]
+    choices: list[Choice] = []
+    for row in task.rows:
+        own = Choice(row.prompt, "length", await _scores(task, extras, row, []))
+        choices += [own] * extras.n
     return answers.text_completion(task.head, choices, answers.usage(task.asked, 0))
 
 
@@ -161,11 +162,18 @@ async def _scores(
     """The field `logprobs` of a choice."""
     if extras.logprobs is None:
         return None
-    scored = partial(scores.scored, echo=extras.echo)
+    scored = partial(scores.scored, echo=extras.echo and row.prompt != "")
     return await _scoring(task, scored, task.model.batcher, row.prompt_ids, ids, extras.logprobs)
 
 
 async def _scoring(task: Task, score: Callable[..., Value], *given: Any) -> Value:
-    """One text's scores from a thread of theirs: a client that has gone ends it at the next."""
+    """One text's scores from a thread of theirs: a client that has gone ends it at the next.
+
+    Raises:
+        ApiError: the engine was lost or closed.
+    """
     call = partial(score, *given)
-    return await asyncio.get_running_loop().run_in_executor(task.backend.scorers, call)
+    try:
+        return await asyncio.get_running_loop().run_in_executor(task.backend.scorers, call)
+    except InputError as error:
+        raise ApiError(503, str(error)) from None
