@@ -12,9 +12,10 @@ from typing import Any
 from calcgen_ray.judge import Verifier
 from calcgen_ray.problem import Completion, Expected, Kind, Outcome, Status, Verdict
 from calcgen_ray.serving.answers import Choice
+from calcgen_ray.serving.errors import ApiError
 from calcgen_ray.serving.known import Known, recognise
 from calcgen_ray.serving.limits import Verify, Wanted
-from calcgen_ray.serving.running import CodeRunner, RunRequest, run_answer
+from calcgen_ray.serving.running import MAX_CODE_CHARACTERS, CodeRunner, RunRequest, run_answer
 
 UNDONE = re.compile(r"\b(Integral|Derivative|Limit|Sum|Subs|Piecewise|AccumBounds|zoo|nan|I)\b")
 """In a reference: SymPy has not computed it, or it is no one real value."""
@@ -42,14 +43,17 @@ async def verified(
     those whose result most candidates agree on; each text once as long as there are others.
 
     Raises:
-        ApiError: as `CodeRunner.run`.
+        ApiError: as `CodeRunner.run`, or the prompt alone is longer than what is run.
     """
     known = recognise(prompt) if wanted.expected is None else None
+    if len(prompt) >= MAX_CODE_CHARACTERS:
+        told = f"prompt: {len(prompt):,} characters; at most {MAX_CODE_CHARACTERS:,} are run"
+        raise ApiError(400, told, param="prompt")
     expected = _told(wanted.expected) or await _of(known, runner)
     tried: dict[str, Tried] = {}
     for candidate in candidates:
         if candidate.text not in tried:
-            outcome = await runner.run(RunRequest(code=prompt + candidate.text + "\n"))
+            outcome = await _outcome(prompt + candidate.text + "\n", runner)
             verdict = await _verdict(expected, outcome, verifier)
             tried[candidate.text] = Tried(candidate, outcome, verdict)
     every = [tried[candidate.text] for candidate in candidates]
@@ -67,6 +71,12 @@ async def verified(
         ranked.append(ranked[len(ranked) % len(tried)])
     family = known.family if known and expected else None
     return [_choice(one, len(candidates), agreed, family) for one in ranked[:count]]
+
+
+async def _outcome(code: str, runner: CodeRunner) -> Outcome:
+    if len(code) > MAX_CODE_CHARACTERS:
+        return Outcome(Status.FAILED, error=f"{len(code):,} characters are too many to be run")
+    return await runner.run(RunRequest(code=code))
 
 
 def _told(wanted: Wanted | None) -> Expected | None:

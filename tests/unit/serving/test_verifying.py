@@ -6,6 +6,7 @@ import pytest
 
 from calcgen_ray.judge import Verifier
 from calcgen_ray.problem import Completion
+from calcgen_ray.serving.errors import ApiError
 from calcgen_ray.serving.limits import Verify
 from calcgen_ray.serving.running import CodeRunner
 from calcgen_ray.serving.verifying import verified
@@ -48,6 +49,16 @@ def test_an_expected_result_decides_before_agreement(runner):
     assert found[0].text == RIGHT
     assert [one.calcgen["verdict"] for one in found] == ["equal", *["different"] * 3]
     assert found[-1].calcgen["status"] == "failed"
+
+
+def test_what_is_too_long_to_be_run_has_failed_or_is_refused(runner):
+    long = RIGHT + "-" * 100_000
+    found = choose(runner, [long, RIGHT], 2)
+    assert [one.text for one in found] == [RIGHT, long]
+    assert found[1].calcgen["status"] == "failed" and "too many" in str(found[1].calcgen["error"])
+    with pytest.raises(ApiError, match="prompt: 100,001 characters; at most 100,000") as refused:
+        choose(runner, [RIGHT], 1, prompt="#" * 100_000 + "\n")
+    assert refused.value.status == 400
 
 
 def test_one_text_only(runner):
