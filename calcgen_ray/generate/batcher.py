@@ -26,7 +26,7 @@ from typing import Any, Protocol
 from calcgen_ray.errors import InputError
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.job import Job, Pause, Sink, Ticket
-from calcgen_ray.generate.rows import MAX_BATCH_TOKENS, Row, batches, stream_seed
+from calcgen_ray.generate.rows import MAX_BATCH_TOKENS, Prompt, Row, batches, stream_seed
 from calcgen_ray.generate.scoring import Scores, scores
 from calcgen_ray.generate.stops import StopWatch
 
@@ -49,7 +49,7 @@ class SlicedEngine(Protocol):
     @property
     def max_tokens_total(self) -> int: ...
 
-    def row(self, prompt: str, params: SamplingParams) -> Row: ...
+    def row(self, prompt: Prompt, params: SamplingParams) -> Row: ...
 
     def advance(
         self,
@@ -120,7 +120,7 @@ class Batcher:
     def max_tokens_total(self) -> int:
         return self.engine.max_tokens_total
 
-    def row(self, prompt: str, params: SamplingParams) -> Row:
+    def row(self, prompt: Prompt, params: SamplingParams) -> Row:
         return self.engine.row(prompt, params)
 
     def scores(self, ids: Sequence[int], top: int) -> Scores:

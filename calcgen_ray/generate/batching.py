@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.job import Sink, Ticket
-from calcgen_ray.generate.rows import Row
+from calcgen_ray.generate.rows import Prompt, Row
 from calcgen_ray.generate.scoring import Scores
 
 
@@ -47,7 +47,7 @@ class Batching(Protocol):
         """Whether it serves."""
         ...
 
-    def row(self, prompt: str, params: SamplingParams) -> Row:
+    def row(self, prompt: Prompt, params: SamplingParams) -> Row:
         """A prompt as tokens, with the room that there is behind it.
 
         Raises:

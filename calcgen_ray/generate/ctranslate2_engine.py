@@ -30,7 +30,7 @@ import ctranslate2
 from calcgen_ray.errors import CheckpointError, InputError
 from calcgen_ray.generate.convert import vocabulary
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.generate.rows import Row, batches, finish, make_row, stream_seed
+from calcgen_ray.generate.rows import Prompt, Row, batches, finish, make_row, stream_seed
 from calcgen_ray.generate.stops import StopWatch
 from calcgen_ray.generate.weights import Weights
 from calcgen_ray.problem import Completion
@@ -80,7 +80,7 @@ class CTranslate2Engine:
     def tokenizer(self) -> Any:
         return self._tokenizer
 
-    def row(self, prompt: str, params: SamplingParams) -> Row:
+    def row(self, prompt: Prompt, params: SamplingParams) -> Row:
         """As `Weights.row`."""
         return self._weights.row(prompt, params)
 

@@ -16,7 +16,7 @@ from calcgen_ray.generate.decoder import Decoder
 from calcgen_ray.generate.engine import SamplingParams
 from calcgen_ray.generate.job import Job, Sink, Ticket
 from calcgen_ray.generate.link import Cancel, Made, Open, Over, Score, Scored, Submit
-from calcgen_ray.generate.rows import Row
+from calcgen_ray.generate.rows import Prompt, Row
 from calcgen_ray.generate.scoring import Scores
 from calcgen_ray.generate.stops import StopWatch
 from calcgen_ray.generate.weights import Weights
@@ -93,7 +93,7 @@ class EngineProcess:
     def alive(self) -> bool:
         return not (self._closed or self._lost)
 
-    def row(self, prompt: str, params: SamplingParams) -> Row:
+    def row(self, prompt: Prompt, params: SamplingParams) -> Row:
         return self.weights.row(prompt, params)
 
     def submit(

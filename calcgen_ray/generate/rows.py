@@ -17,6 +17,10 @@ MAX_BATCH_TOKENS = 16_384
 """Rows times their longest length, of one batch: bounds the key-value cache (2.7 GB at 350 M)."""
 
 
+Prompt = str | tuple[int, ...]
+"""A text, or its tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One prompt as tokens (never none), and how many may follow."""
@@ -26,20 +30,26 @@ class Row:
     limit: int
 
 
-def make_row(tokenizer: Any, prompt: str, params: SamplingParams, max_tokens_total: int) -> Row:
+def make_row(tokenizer: Any, prompt: Prompt, params: SamplingParams, max_tokens_total: int) -> Row:
     """Encodes a prompt; an empty one starts from end-of-text, as a new document does.
 
     Raises:
-        InputError: prompt and one new token are more than `max_tokens_total`.
+        InputError: prompt and one new token are more than `max_tokens_total`, or a token is not
+            one of the tokenizer's.
     """
-    ids = tuple(encode(tokenizer, prompt)) or (tokenizer.eos_token_id,)
+    whole = encode(tokenizer, prompt) if isinstance(prompt, str) else prompt
+    ids = tuple(whole) or (tokenizer.eos_token_id,)
     room = max_tokens_total - len(ids)
     if room < 1:
         raise InputError(
             f"prompt: {len(ids)} tokens, but the model reads at most {max_tokens_total} and needs "
             "room for one more; shorten the prompt"
         )
-    return Row(prompt, ids, min(params.max_tokens, room))
+    strange = next((token for token in ids if not 0 <= token < len(tokenizer)), None)
+    if strange is not None:
+        raise InputError(f"prompt: token {strange}; allowed: 0 to {len(tokenizer) - 1}")
+    text = prompt if isinstance(prompt, str) else decode(tokenizer, list(prompt))
+    return Row(text, ids, min(params.max_tokens, room))
 
 
 def finish(tokenizer: Any, row: Row, new_ids: Sequence[int], params: SamplingParams) -> Completion:

@@ -13,7 +13,7 @@ import ctranslate2
 from calcgen_ray.errors import CheckpointError, InputError
 from calcgen_ray.generate.convert import ENGINE_FOLDER, to_ctranslate2, vocabulary
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.generate.rows import Row, make_row
+from calcgen_ray.generate.rows import Prompt, Row, make_row
 from calcgen_ray.model.loading import check_folder, load_model_tokenizer
 
 
@@ -51,14 +51,15 @@ class Weights:
             to_ctranslate2(checkpoint, folder, wanted)
         return cls(folder, tokenizer, limit, wanted, max(map(len, vocabulary(folder))), scratch)
 
-    def row(self, prompt: str, params: SamplingParams) -> Row:
+    def row(self, prompt: Prompt, params: SamplingParams) -> Row:
         """A prompt as tokens, with the room that there is behind it.
 
         Raises:
-            InputError: there is none; told without reading it where its length alone says so.
+            InputError: there is none, which is told without reading it where its length alone says
+                so; or a token is none of the tokenizer's.
         """
         most = self.max_tokens_total * self.longest_token
-        if len(prompt) > most:
+        if isinstance(prompt, str) and len(prompt) > most:
             raise InputError(
                 f"prompt: {len(prompt):,} characters, but the model reads at most "
                 f"{self.max_tokens_total} tokens, which hold no more than {most:,}; shorten it"
@@ -82,7 +83,8 @@ def _pick_type(wanted: str) -> str:
 
 def _positions(folder: Path) -> int:
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    limit = config.get("n_positions") or config.get("max_position_embeddings")
+    told = config if isinstance(config, dict) else {}
+    limit = told.get("n_positions") or told.get("max_position_embeddings")
     if not isinstance(limit, int) or limit < 2:
         raise CheckpointError(f"{folder / 'config.json'}: n_positions: got {limit!r}")
     return limit

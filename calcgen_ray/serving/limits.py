@@ -183,8 +183,8 @@ class SamplingRequest(BaseModel):
 class CompletionRequest(SamplingRequest):
     """The body of `POST /v1/completions`."""
 
-    prompt: tuple[Text, ...] = Field(min_length=1, max_length=MAX_PROMPTS)
-    """A text or several: the problem as Python comments."""
+    prompt: tuple[Text | tuple[Int, ...], ...] = Field(min_length=1, max_length=MAX_PROMPTS)
+    """A text or several, or their tokens: the problem as Python comments."""
     best_of: Annotated[Int, Field(ge=1, le=MAX_BEST_OF)] | None = None
     """So many are made, and the n likeliest of them answered."""
     logprobs: Annotated[Int, Field(ge=0, le=MAX_LOGPROBS)] | None = None
@@ -195,7 +195,11 @@ class CompletionRequest(SamplingRequest):
     @field_validator("prompt", mode="before")
     @classmethod
     def _some_prompts(cls, value: Any) -> Any:
-        return _strings(value)
+        if isinstance(value, str) or _are_tokens(value):
+            return (value,)
+        if isinstance(value, list) and all(isinstance(p, str) or _are_tokens(p) for p in value):
+            return tuple(value)
+        raise ValueError("a text, its tokens as whole numbers, or a list of these is needed")
 
     @property
     def rows(self) -> int:
@@ -252,9 +256,19 @@ class ChatRequest(SamplingRequest):
         return self
 
 
+def _is_text(part: Any) -> bool:
+    whole = isinstance(part, dict) and part.get("type") == "text"
+    return whole and isinstance(part.get("text"), str)
+
+
+def _are_tokens(value: Any) -> bool:
+    """Whether it is a list of some whole numbers, among which JSON's true is none."""
+    return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
+
+
 def _strings(value: Any) -> Any:
     if isinstance(value, str):
         return (value,)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise ValueError("a string or a list of strings is needed (no token ids)")
+    raise ValueError("a string or a list of strings is needed")

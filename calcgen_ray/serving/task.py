@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 
 from calcgen_ray.errors import InputError
 from calcgen_ray.generate.job import Job
-from calcgen_ray.generate.rows import Row
+from calcgen_ray.generate.rows import Prompt, Row
 from calcgen_ray.problem import Completion
 from calcgen_ray.serving import answers, generation, scores, sse
 from calcgen_ray.serving.answers import Choice, Head
@@ -39,7 +39,7 @@ class Task:
     model: Model
     wanted: SamplingRequest
     kind: str
-    prompts: Sequence[str]
+    prompts: Sequence[Prompt]
     extras: CompletionRequest | None = None
     rows: Sequence[Row] = ()
 
@@ -106,15 +106,24 @@ async def _streamed(task: Task) -> AsyncGenerator[bytes, None]:
                 yield event
 
 
+def _beginning(task: Task, head: Head) -> list[dict[str, Any]]:
+    """The chunks before the first token: the role in a chat, the prompts where they are echoed."""
+    if task.extras is None:
+        return [answers.chat_beginning(head, place) for place in range(task.wanted.n)]
+    many = [row.prompt for row in task.rows for _ in range(task.wanted.n)]
+    echoed = enumerate(many if task.extras.echo else ())
+    return [answers.text_chunk(head, place, prompt, None) for place, prompt in echoed if prompt]
+
+
 async def _whole(task: Task, clock: Clock) -> dict[str, Any]:
     wanted, extras = task.wanted, task.extras
     if extras is not None and extras.max_tokens == 0:
         return await _scored_prompts(task, extras)
     groups, jobs = await generation.complete(task.model.batcher, task.rows, wanted.sampling, clock)
     choices: list[Choice] = []
-    for number, (prompt, group) in enumerate(zip(task.prompts, groups, strict=True)):
+    for number, (row, group) in enumerate(zip(task.rows, groups, strict=True)):
         own = jobs[number * len(group) : (number + 1) * len(group)]
-        choices += await _chosen(task, prompt, group, own)
+        choices += await _chosen(task, row.prompt, group, own)
     used = answers.usage_of(groups)
     make = answers.text_completion if extras is not None else answers.chat_completion
     return make(task.head, choices, used)

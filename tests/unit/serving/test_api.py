@@ -63,6 +63,18 @@ def test_streamed_pieces_are_the_whole(api):
     assert len({chunk.id for chunk in chunks}) == 1 and len(chunks) > 5
 
 
+def test_a_prompt_may_be_its_tokens(api, backend):
+    ids = list(backend.models.live.batcher.engine.row(PROMPT, SamplingParams(1)).prompt_ids)
+    asked = {"model": "tiny", "max_tokens": 9, "temperature": 0, "echo": True, "logprobs": 1}
+    told = api.completions.create(prompt=PROMPT, **asked)
+    assert api.completions.create(prompt=ids, **asked).choices == told.choices
+    whole, part = api.completions.create(prompt=[ids, ids[:3]], **asked).choices
+    assert whole == told.choices[0] and PROMPT.startswith("".join(part.logprobs.tokens[:3]))
+    chunks = api.completions.create(prompt=ids, model="tiny", max_tokens=9, temperature=0,
+                                    echo=True, stream=True)  # fmt: skip
+    assert "".join(chunk.choices[0].text for chunk in chunks) == told.choices[0].text
+
+
 def test_a_seed_repeats(api):
     def ask(seed):
         answer = api.completions.create(
@@ -141,6 +153,14 @@ def test_chat(api):
         model="tiny", messages=messages, max_tokens=30, temperature=0, stream=True
     )
     assert "".join(c.choices[0].delta.content or "" for c in chunks) == same.choices[0].text
+    messages[1]["content"] = [{"type": "text", "text": "Derive "}, {"type": "text", "text": "x."}]
+    with api.chat.completions.stream(
+        model="tiny", messages=messages, max_tokens=30, temperature=0, n=1
+    ) as stream:
+        for _ in stream:
+            pass
+        message = stream.current_completion_snapshot.choices[0].message
+    assert (message.role, message.content) == ("assistant", same.choices[0].text)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +178,9 @@ def test_chat(api):
         ({"stream_options": {"include_usage": True}}, "stream_options"), ({"stream": 1}, "stream"),
         ({"n": 2, "temperature": 0}, "n"), ({"repetition_penalty": 0.09}, "repetition_penalty"),
         ({"prompt": ["x"] * 65}, "prompt"), ({"prompt": []}, "prompt"),
-        ({"prompt": [1, 2]}, "prompt"),
+        ({"prompt": [1, True]}, "prompt"), ({"prompt": [1, "x"]}, "prompt"),
+        ({"prompt": [[]]}, "prompt"), ({"prompt": [1.5]}, "prompt"), ({"prompt": [-1]}, "prompt"),
+        ({"prompt": [[1], [10**9]]}, "prompt"), ({"prompt": [1] * 256}, "prompt"),
         ({"prompt": ["x"] * 43, "n": 3}, "n"), ({"prompt": "x " * 400}, "prompt"),
         ({"calcgen": {"verify": True, "candidates": 33}}, "calcgen.candidates"),
         ({"calcgen": {"verify": True}, "stream": True}, "stream"),
@@ -245,3 +267,14 @@ def test_no_body_is_a_500(client, body, place, noise):
                 path, content=content, headers={"content-type": "application/json"}
             )
             assert answer.status_code in (200, 400, 404), answer.text
+
+
+def test_a_chat_refuses_what_it_has_not_by_name(client):
+    path, body = "/v1/chat/completions", {"messages": [{"role": "user", "content": "x"}]}
+    for name, value in (("logprobs", True), ("top_logprobs", 2)):
+        refused(post(client, path, **body, **{name: value}), param=name)
+    plain = {"logprobs": False, "top_logprobs": 0, "max_tokens": 1}
+    assert post(client, path, **body, **plain).status_code == 200
+    picture = [{"type": "image_url", "image_url": {"url": "x"}}]
+    told = post(client, path, messages=[{"role": "user", "content": picture}])
+    assert "only parts" in refused(told, param="messages.content")
