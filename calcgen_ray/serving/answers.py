@@ -85,7 +85,15 @@ def text_chunk(head: Head, index: int, text: str, reason: str | None) -> dict[st
 
 def chat_chunk(head: Head, index: int, text: str, reason: str | None) -> dict[str, Any]:
     """A chunk of a streamed chat."""
-    delta = {"role": "assistant", "content": text}
+    return _delta(head, index, {"content": text}, reason)
+
+
+def chat_beginning(head: Head, index: int) -> dict[str, Any]:
+    """The first one, the only one with a role: OpenAI's client joins what the chunks have."""
+    return _delta(head, index, {"role": "assistant", "content": ""}, None)
+
+
+def _delta(head: Head, index: int, delta: Mapping[str, str], reason: str | None) -> dict[str, Any]:
     choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
     return head.body(choices=[choice])
 

@@ -13,7 +13,6 @@ from starlette.requests import Request
 
 from calcgen_ray.serving.ahead import body_of
 from calcgen_ray.serving.errors import ApiError
-from calcgen_ray.serving.limits import NEUTRAL
 
 MAX_BODY_BYTES = 2_000_000
 BODY_SECONDS = 30.0
@@ -104,7 +103,7 @@ def read(wanted: type[Model], body: Body, max_tokens_total: int = 0) -> Model:
     reason = first["msg"].removeprefix("Value error, ")
     if not where:  # written by a model validator: "field: reason"
         name = reason.split(":")[0]
-        known = {*NEUTRAL, *wanted.model_fields}
+        known = {*getattr(wanted, "neutral", ()), *wanted.model_fields}
         raise ApiError(400, reason, param=name if name in known else None)
     if first["type"] == "missing":
         raise ApiError(400, f"{where}: is missing", param=where)

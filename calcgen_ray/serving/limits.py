@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -45,6 +45,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "response_format": ({"type": "text"},),
 }
 """What the engine or the model has not, with the values that ask for nothing; null always does."""
+CHATS_NEUTRAL = {**NEUTRAL, "logprobs": (False,), "top_logprobs": (0,)}
 
 
 class StreamOptions(BaseModel):
@@ -85,6 +86,7 @@ class SamplingRequest(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = NEUTRAL
 
     model: Text | None = None
     """One of /v1/models; the live checkpoint where it is left out."""
@@ -120,7 +122,7 @@ class SamplingRequest(BaseModel):
         if not isinstance(body, dict):
             raise ValueError("the body must be a JSON object")
         given = {key: value for key, value in body.items() if value is not None}
-        for name, neutral in NEUTRAL.items():
+        for name, neutral in cls.neutral.items():
             if name in given and given[name] not in neutral:
                 raise ValueError(f"{name}: is not supported by this endpoint; leave it out")
         return given
@@ -212,6 +214,9 @@ class CompletionRequest(SamplingRequest):
             raise ValueError(f"best_of: {self.best_of} is less than n {self.n}")
         if self.stream and (self.best_of or 1) > self.n:
             raise ValueError("best_of: cannot be streamed; set it to n, or leave stream out")
+        if self.calcgen.verify and (self.echo or self.logprobs is not None):
+            name = "echo" if self.echo else "logprobs"
+            raise ValueError(f"{name}: not with verified answers; leave one out")
         if self.stream and self.logprobs is not None:
             raise ValueError("logprobs: not with stream on this endpoint; leave one out")
         if self.max_tokens == 0 and not self.echo:
@@ -222,14 +227,27 @@ class CompletionRequest(SamplingRequest):
 
 
 class Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Text
+    """A text, or a list of parts {"type": "text", "text": ...}, which are joined."""
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _of_parts(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        texts = [part.get("text") for part in value if _is_text(part)]
+        if len(texts) < len(value):
+            raise ValueError('only parts {"type": "text", "text": ...} are read')
+        return "".join(texts)
 
 
 class ChatRequest(SamplingRequest):
     """The body of `POST /v1/chat/completions`."""
+
+    neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = CHATS_NEUTRAL
 
     messages: tuple[Message, ...] = Field(min_length=1, max_length=MAX_MESSAGES)
     """What a user says becomes a comment, what was answered stands below it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -50,19 +50,18 @@ async def stream(
     chunk: Chunk,
     clock: Clock,
     *,
-    first: list[str],
+    first: Sequence[dict[str, Any]],
     asked: int,
     include_usage: bool,
 ) -> AsyncGenerator[bytes, None]:
     """The events of an answer.
 
     Args:
-        first: text that each row begins with (echo), "" for none.
+        first: bodies of chunks that come before all others.
         asked: tokens of the prompts.
     """
-    for place, text in enumerate(first):
-        if text:
-            yield event(chunk(head, place, text, None))
+    for body in first:
+        yield event(body)
     try:
         async with aclosing(_alive(pieces)) as alive:
             async for piece in alive:

@@ -93,12 +93,11 @@ async def _streamed(task: Task) -> AsyncGenerator[bytes, None]:
     wanted = task.wanted
     with task.backend.metrics.timed() as clock:
         pieces = generation.pieces(task.model.batcher, task.rows, wanted.sampling, clock)
-        echo = task.extras is not None and task.extras.echo
-        first = [p if echo else "" for p in task.prompts for _ in range(wanted.n)]
+        head = task.head
         chunk = answers.text_chunk if task.extras is not None else answers.chat_chunk
         options = wanted.stream_options
         events = sse.stream(
-            task.head, pieces, chunk, clock, first=first, asked=task.asked,
+            head, pieces, chunk, clock, first=_beginning(task, head), asked=task.asked,
             include_usage=options is not None and options.include_usage,
         )  # fmt: skip
         async with aclosing(events):
@@ -152,6 +151,7 @@ async def _as_choice(task: Task, prompt: str, one: Completion, job: Job) -> Choi
     extras = task.extras
     if extras is None:
         return Choice(one.text, one.finish_reason)
+    text = (prompt if extras.echo else "") + one.text
     found = await _scores(task, extras, job.row, job.ids)
     return Choice(text, one.finish_reason, found and scores.within(found, len(text)))
 

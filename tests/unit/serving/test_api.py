@@ -184,6 +184,8 @@ def test_chat(api):
         ({"prompt": ["x"] * 43, "n": 3}, "n"), ({"prompt": "x " * 400}, "prompt"),
         ({"calcgen": {"verify": True, "candidates": 33}}, "calcgen.candidates"),
         ({"calcgen": {"verify": True}, "stream": True}, "stream"),
+        ({"calcgen": {"verify": True}, "echo": True}, "echo"),
+        ({"calcgen": {"verify": True}, "logprobs": 1}, "logprobs"),
     ],
 )  # fmt: skip
 def test_what_is_over_a_limit_is_named(client, fields, param):

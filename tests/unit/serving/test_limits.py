@@ -5,6 +5,7 @@ later is tried with the rest.
 """
 
 import pytest
+from pydantic import ValidationError
 
 from calcgen_ray.serving.limits import ChatRequest, CompletionRequest
 from tests.unit.serving.test_api import POSITIONS, post, refused
@@ -55,3 +56,15 @@ def test_every_number_is_among_them():
         "max_tokens", "temperature", "top_p", "top_k", "repetition_penalty", "n", "seed",
         "best_of", "logprobs",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_candidates_are_taken_to_their_limit(path):
+    kind, body = FORMS[path]
+    for candidates, taken in ((32, True), (33, False), (1, True), (0, False)):
+        asked = {**body, "calcgen": {"verify": True, "candidates": candidates}}
+        if taken:
+            assert kind.model_validate(asked).rows == candidates
+        else:
+            with pytest.raises(ValidationError, match="candidates"):
+                kind.model_validate(asked)

@@ -51,7 +51,7 @@ def test_a_stream_that_waits_for_its_next_piece_can_be_closed(monkeypatch):
         head = Head.new("text_completion", "tiny", "0")
         clock = Metrics(lambda: None).timed()
         with clock as running:
-            events = sse.stream(head, pieces(), text_chunk, running, first=[""], asked=1,
+            events = sse.stream(head, pieces(), text_chunk, running, first=[], asked=1,
                                 include_usage=False)  # fmt: skip
             assert await anext(events) == b": ping\n\n"
             await events.aclose()
