@@ -42,7 +42,7 @@ class Weights:
         """Those of a checkpoint folder or registry entry; see `open_engine`."""
         check_folder(checkpoint)
         wanted = _pick_type(compute_type)
-        tokenizer, limit = load_model_tokenizer(str(checkpoint)), _positions(checkpoint)
+        tokenizer, limit = load_model_tokenizer(str(checkpoint)), positions(checkpoint)
         own = checkpoint / ENGINE_FOLDER
         folder, scratch = own, None
         if not (wanted.startswith("int8") and own.is_dir()):
@@ -81,7 +81,12 @@ def _pick_type(wanted: str) -> str:
     return chosen
 
 
-def _positions(folder: Path) -> int:
+def positions(folder: Path) -> int:
+    """How many tokens the model of a checkpoint reads at most.
+
+    Raises:
+        CheckpointError: its config.json does not say.
+    """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     told = config if isinstance(config, dict) else {}
     limit = told.get("n_positions") or told.get("max_position_embeddings")

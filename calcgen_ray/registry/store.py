@@ -90,6 +90,12 @@ class Registry:
         """The promoted entry's id without verifying it; empty if there is none."""
         return str(self._state()["live"])
 
+    def changed_at(self) -> int:
+        """When what is live was last set or written, in nanoseconds; 0 if it never was."""
+        entry = self.root / MODELS / self.live_id()
+        paths = (self.root / PROMOTED, entry / checkpoints.MANIFEST)
+        return max((path.stat().st_mtime_ns for path in paths if path.exists()), default=0)
+
     def roll_back(self) -> Entry:
         """Makes live what was live before the present entry, and returns it, verified.
 
@@ -159,7 +165,8 @@ class Registry:
         path = self.root / PROMOTED
         try:
             body = json.loads(path.read_text("utf-8"))
-            return {"live": str(body["live"]), "history": list(body["history"])}
+            lines = [{key: str(h[key]) for key in ("id", "promoted_at")} for h in body["history"]]
+            return {"live": str(body["live"]), "history": lines}
         except FileNotFoundError:
             return {"live": "", "history": []}
         except (ValueError, KeyError, TypeError):

@@ -50,7 +50,7 @@ def _add_reading(api: FastAPI, backend: Backend) -> None:
     async def list_models() -> JSONResponse:
         """The live checkpoint first, then the registry's others."""
         live = models.live
-        cards = [answers.model_card(name, live.created, live.max_tokens_total)
+        cards = [answers.model_card(name, live.created, models.max_tokens_total(name))
                  for name in models.names()]  # fmt: skip
         return JSONResponse({"object": "list", "data": cards})
 
@@ -58,7 +58,8 @@ def _add_reading(api: FastAPI, backend: Backend) -> None:
     async def one_model(model: str) -> JSONResponse:
         """One of them."""
         found = models.find(model) or models.live  # as in the list: loading it takes a request
-        return JSONResponse(answers.model_card(model, found.created, found.max_tokens_total))
+        longest = models.max_tokens_total(model)
+        return JSONResponse(answers.model_card(model, found.created, longest))
 
     @api.get("/docs")
     async def docs(request: Request) -> HTMLResponse:

@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from calcgen_ray.errors import CalcgenError
-from calcgen_ray.registry.store import MODELS, Registry
+from calcgen_ray.generate.weights import positions
+from calcgen_ray.registry.store import MODELS, PROMOTED, Registry
 from calcgen_ray.serving.errors import ApiError
 from calcgen_ray.serving.loading import LOG, Model, OpenBatcher, close, load_entry
 
 POLL_SECONDS = 1.0
+AGAIN_SECONDS = 60.0
+"""Between two tries of the same refused entry, each of which reads all of it."""
 LIVE = "best"
 """Another name of the live checkpoint."""
 
@@ -99,8 +103,20 @@ class Models:
 
     def names(self) -> list[str]:
         """The live one first, then what else the registry holds."""
-        rest = [entry.id for entry in self._registry.entries()] if self._registry else []
+        rest: list[str] = []
+        if self._registry is not None:
+            with suppress(CalcgenError, OSError):  # it is damaged: what is loaded goes on
+                rest = [entry.id for entry in self._registry.entries()]
         return [self.live.id, *(name for name in rest if name != self.live.entry)]
+
+    def max_tokens_total(self, name: str) -> int:
+        """What the model of that name reads at most; by its file where it is not loaded."""
+        with self._lock:
+            known = self._known(name)
+        if known is None and self._registry is not None:
+            with suppress(CalcgenError, OSError, ValueError):
+                return positions(self._registry.root / MODELS / name)
+        return (known or self.live).max_tokens_total
 
     def find(self, name: str) -> Model | None:
         """The model of that name where it is loaded, None where it is only in the registry.
@@ -131,6 +147,7 @@ class Models:
         assert self._registry is not None
         wanted = self._registry.live_id()
         if not wanted or wanted == self.live.entry:
+            self.refused = ""
             return False
         model = load_entry(self._registry.root / MODELS / wanted, self._name, self._open)
         with self._lock:
@@ -201,17 +218,19 @@ class Models:
         return ApiError(404, told, param="model", code="model_not_found")
 
     def _watch(self) -> None:
-        while not self._closing.wait(POLL_SECONDS):
-            try:
-                self.refresh()
-            except Exception as error:  # the old one goes on whatever is wrong with the new one
-                self._refuse(error)
-
-    def _refuse(self, error: Exception) -> None:
+        """Whatever is wrong with the new one, the old one goes on, and so does this thread. What
+        was refused is tried anew when it is promoted anew, or after a while."""
         assert self._registry is not None
-        try:
-            wanted = self._registry.live_id()
-        except CalcgenError:
-            wanted = "promoted.json"
-        self.refused = f"{wanted} is not taken; the log says why"
-        LOG.warning("%s is not taken: %s", wanted, error)
+        refused, again = ("", 0), 0.0
+        while not self._closing.wait(POLL_SECONDS):
+            wanted = (PROMOTED, 0)
+            try:
+                wanted = (self._registry.live_id(), self._registry.changed_at())
+                if wanted != refused or time.monotonic() >= again:
+                    self.refresh()
+                    refused = ("", 0)
+            except Exception as error:
+                if wanted != refused or time.monotonic() >= again:
+                    LOG.warning("%s is not taken: %s", wanted[0], error)
+                    again = time.monotonic() + AGAIN_SECONDS
+                refused, self.refused = wanted, f"{wanted[0]} is not taken; the log says why"
