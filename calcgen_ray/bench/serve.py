@@ -140,7 +140,9 @@ _COUNTED = ("calcgen_request_seconds_sum", "calcgen_queue_wait_seconds_sum")
 async def _counted(session: aiohttp.ClientSession) -> dict[str, float]:
     async with session.get("/metrics") as answer:
         text = await answer.text()
-    found = {name: re.search(rf"^{name} (\S+)", text, re.MULTILINE) for name in _COUNTED}
+    found = {
+        name: re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)", text, re.MULTILINE) for name in _COUNTED
+    }
     return {name: float(match[1]) if match else 0.0 for name, match in found.items()}
 
 

@@ -24,13 +24,14 @@ class Backend:
     runner: CodeRunner | None = None
     verifier: Verifier | None = None
     max_waiting: int = 128
+    replica: str = ""
     active: int = 0
     metrics: Metrics = field(init=False)
     readers: ThreadPoolExecutor = field(init=False)
     scorers: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.metrics = Metrics(lambda: self.models.live.batcher)
+        self.metrics = Metrics(lambda: self.models.live.batcher, lambda: self.active, self.replica)
         self.readers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="reading")
         self.scorers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="scoring")
 

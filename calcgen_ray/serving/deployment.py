@@ -57,6 +57,7 @@ class Sampler:
             runner=_runner(served),
             verifier=_verifier(served),
             max_waiting=served.max_queued_requests,
+            replica=serve.get_replica_context().replica_id.unique_id,
         )
 
     def __serve_build_asgi_app__(self) -> FastAPI:

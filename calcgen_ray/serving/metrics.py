@@ -12,6 +12,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     ProcessCollector,
     generate_latest,
 )
@@ -26,10 +27,16 @@ class Metrics:
     """Counters, gauges and histograms of one replica.
 
     Args:
+        replica: its name, a label of all that it tells: a scrape through the endpoint's address
+            reaches one of several replicas, and their counts must not be taken for each other's.
         live: what serves now; called when the metrics are read.
+        held: how many requests are let in and not over.
     """
 
-    def __init__(self, live: Callable[[], Batching]) -> None:
+    def __init__(
+        self, live: Callable[[], Batching], held: Callable[[], int] = int, replica: str = ""
+    ) -> None:
+        self.replica = replica
         self.registry = registry = CollectorRegistry()
         # Memory, open files, processor time: of this process, and of the engine's.
         ProcessCollector(registry=registry)
@@ -49,6 +56,7 @@ class Metrics:
         self.per_token = histogram("time_per_output_token_seconds", "after the first", PER_TOKEN)
         self.duration = histogram("request_seconds", "from arrival to the last byte", SECONDS)
         gauge = partial(Gauge, registry=registry)
+        gauge("calcgen_requests_held", "requests that are being served").set_function(held)
         running = gauge("calcgen_rows_running", "rows of completions that have begun")
         running.set_function(lambda: live().running)
         waiting = gauge("calcgen_rows_waiting", "rows of completions that have not")
@@ -58,7 +66,16 @@ class Metrics:
 
     def text(self) -> bytes:
         """The exposition format."""
-        return bytes(generate_latest(self.registry))
+        return bytes(generate_latest(self))  # type: ignore[arg-type]  # it asks for collect alone
+
+    def collect(self) -> Iterator[Metric]:
+        """All figures, with the replica's name."""
+        told = {"replica": self.replica} if self.replica else {}
+        for metric in self.registry.collect():
+            metric.samples = [
+                sample._replace(labels={**sample.labels, **told}) for sample in metric.samples
+            ]
+            yield metric
 
     @contextmanager
     def timed(self) -> Iterator[Clock]:

@@ -70,7 +70,7 @@ def figure(url):
 
     def read(name):
         text = httpx.get(f"{url}/metrics", timeout=30).text
-        return float(re.search(rf"^{name} (\S+)", text, re.MULTILINE)[1])
+        return float(re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)", text, re.MULTILINE)[1])
 
     return read
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 def post(url, body, **options):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"content-type": "application/json"} | options.pop("headers", {})
+    headers = {b"content-type": b"application/json"} | options.pop("headers", {})
     return httpx.post(
         f"{url}/v1/completions", content=content, headers=headers, timeout=60, **options
     )
@@ -210,6 +211,12 @@ def test_body_size(url):
 
     headers = {"content-type": "application/json"}
     told(httpx.post(f"{url}/v1/completions", content=chunks(), headers=headers, timeout=60), 413)
+
+
+def test_each_figure_bears_its_replicas_name(url):
+    lines = [line for line in httpx.get(f"{url}/metrics").text.splitlines() if line[0] != "#"]
+    [name] = {re.search(r'replica="([^"]+)"', line)[1] for line in lines}
+    assert len(lines) > 50 and name
 
 
 def test_a_stream_comes_as_it_grows(api):

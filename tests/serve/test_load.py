@@ -165,8 +165,8 @@ def test_clients_that_drop_leave_nothing(url, figure, clients):
             return
 
     gather(url, clients, one)
-    rows = ("calcgen_rows_running", "calcgen_rows_waiting")
-    assert await_true(lambda: not any(map(figure, rows)), 10)
+    held = ("calcgen_requests_held", "calcgen_rows_running", "calcgen_rows_waiting")
+    assert await_true(lambda: not any(map(figure, held)), 10)
     answer = httpx.post(f"{url}/v1/completions", json=body_of(0), timeout=5)
     assert answer.status_code == 200
 
@@ -225,17 +225,23 @@ def test_mixed_traffic_leaks_nothing(url, figure, right, seconds):
 
     def wave():
         async def one(client, number):
-            body = body_of(number)
-            if number % 5 == 1:
+            body, kind = body_of(number), number % 5
+            if kind == 1:
                 body["max_tokens"] = -1
-            if number % 5 == 2:
+            if kind == 2:
                 body["stream"] = True
             try:
-                await asyncio.wait_for(
-                    client.post("/v1/completions", json=body), 0.05 if number % 5 == 3 else 60
+                answer = await asyncio.wait_for(
+                    client.post("/v1/completions", json=body), 0.05 if kind == 3 else 60
                 )
             except (TimeoutError, httpx.HTTPError):
-                assert number % 5 == 3
+                assert kind == 3
+                return
+            assert answer.status_code == (400 if kind == 1 else 200), answer.text
+            if kind == 2:
+                assert answer.text.endswith("data: [DONE]\n\n")
+            elif kind != 1:
+                assert answer.json()["choices"][0]["text"] == right[number % 16]
 
         gather(url, 20, one)
 
