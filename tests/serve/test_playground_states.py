@@ -176,6 +176,7 @@ def test_an_error_within_a_stream(page):
     ("answer", "title"),
     [
         (error(503, "serve.isolation is strict"), "The sandbox runs no code here"),
+        (error(503, "the engine was lost; ask again"), "The engine was lost"),
         (error(404, "running code is switched off here"), "Not served here"),
         (error(429, "16 pieces of code wait"), "The endpoint is busy"),
     ],

@@ -202,7 +202,12 @@ class Page:
         self.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
 
     def keep(self, name):
-        """Keeps a picture of the whole page."""
+        """Keeps a picture of the whole page, once what is below the window is painted, too."""
+        for place in ("document.body.scrollHeight", "0"):
+            self.driver.execute_async_script(
+                f"scrollTo(0, {place});"
+                "requestAnimationFrame(() => requestAnimationFrame(arguments[0]))"
+            )
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         options = {"format": "png", "captureBeyondViewport": True}
         shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", options)

@@ -12,6 +12,13 @@ const TITLES = {
   500: "The endpoint failed",
 };
 
+/** How the texts of a 503 begin, and what they are about. */
+const UNAVAILABLE = [
+  ["model:", "The model does not load"],
+  ["the engine", "The engine was lost"],
+  ["status", "The endpoint cannot answer now"],
+];
+
 let ticking = 0;
 
 /** A title and a text for an error. */
@@ -21,8 +28,8 @@ export function explained(error) {
   }
   const text = error.message.slice(0, 2000);
   if (error.status === 503) {
-    const model = text.startsWith("model:");
-    return { title: model ? "The model does not load" : "The sandbox runs no code here", text };
+    const [, title] = UNAVAILABLE.find(([begin]) => text.startsWith(begin)) ?? [];
+    return { title: title ?? "The sandbox runs no code here", text };
   }
   return { title: TITLES[error.status] ?? "That did not work", text };
 }
