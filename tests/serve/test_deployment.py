@@ -66,17 +66,23 @@ def test_a_bad_checkpoint_is_refused_before_anything_is_replaced(url, entry, tmp
     assert not traffic.failed and not traffic.wrong
 
 
-def test_deploy_file(args, monkeypatch):
+@pytest.mark.parametrize("name", ["config.yaml", "gpu.yaml"])
+def test_deploy_file(args, tmp_path, name):
     from ray import serve
     from ray.serve.schema import ServeDeploySchema
 
     from calcgen_ray.serving.app import build
 
-    body = yaml.safe_load((ROOT / "serve" / "config.yaml").read_text("utf-8"))
+    body = yaml.safe_load((ROOT / "serve" / name).read_text("utf-8"))
     [application] = ServeDeploySchema.model_validate(body).applications
     assert application.import_path == f"{build.__module__}:{build.__name__}"
     told = ServeArgs(**application.args)
-    assert isinstance(build(told.model_copy(update={"registry": args.registry})), serve.Application)
+    (tmp_path / "keys").write_text("0123456789abcdef\n")
+    here = {"registry": args.registry, "keys_file": told.keys_file and str(tmp_path / "keys")}
+    assert isinstance(build(told.model_copy(update=here)), serve.Application)
+
+
+def test_a_deploy_file_with_an_unknown_key_is_refused():
     with pytest.raises(ValueError, match="replcas"):
         ServeArgs(replcas=2)
 
