@@ -5,6 +5,7 @@ Exit codes: 0 good, 1 the run failed, 2 bad input, 130 interrupted.
 
 from __future__ import annotations
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -244,6 +245,10 @@ def doctor(
     views.show_doctor(screen, storage, json=json)
 
 
+STORAGE = {
+    errno.EACCES, errno.EDQUOT, errno.EIO, errno.ENOSPC, errno.EPERM, errno.EROFS, errno.ESTALE,
+}  # fmt: skip
+"""What a file system says that is full, read-only, not there, or not ours to write."""
 INTERRUPTED = "interrupted; the same command goes on from the last checkpoint"
 
 
@@ -263,6 +268,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.errno not in STORAGE:
+            raise
+        screen.fail(f"{error.filename or 'storage'}: {error.strerror}; mend that and run it again")
+        return 1
     except typer.Exit as done:
         return done.exit_code
     except Exception as error:
