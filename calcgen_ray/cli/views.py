@@ -94,7 +94,7 @@ def show_summary(screen: Screen, summary: Mapping[str, Any]) -> None:
                     f"{train['useful_tokens_per_s']:,.0f} tokens/s, "
                     f"{100 * train['pad_fraction']:.1f} % padding, {train['precision']}",
         "loss": f"{train['loss_initial']:.3f} -> {train['loss_final']:.3f}",
-        "perplexity": f"{train['perplexity_initial']:,.1f} -> {train['perplexity_final']:,.3f}",
+        "perplexity": f"{train['perplexity_initial']:,.3f} -> {train['perplexity_final']:,.3f}",
         "search": f"{tune['trials']} trials; best {text_of(tune['best']['values'])}, "
                   f"perplexity {tune['best']['perplexity']:.3f}",
         "endpoint": f"{serve['url']}, first completion in {serve['latency_s']:.2f} s",
