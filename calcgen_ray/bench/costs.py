@@ -13,7 +13,8 @@ A worker's step takes  passes * compute + exposed communication:
                     reduce-scatter of 4 P bytes, (n - 1) / n of them through each; they hide behind
                     the whole compute but for the first block's
     latency         2 (n - 1) hops of a ring for each of DDP's first and last bucket of 25 MB, the
-                    others being under way between them; n - 1 for each block's message of FSDP
+                    others being under way between them; n - 1 for each message of FSDP, of which
+                    each block has two a pass and one a step
 
 What it leaves out: input, checkpoints, stragglers, memory traffic of AdamW, faults.
 """
@@ -114,7 +115,8 @@ def step(
         wire = 2 * ring * 4 * size.parameters / rate + 2 * hops * min(count, 2)
         hidden = 2 / 3 * compute / passes
     else:
-        wire = ring * (passes * 4 + 4) * size.parameters / rate + hops * size.blocks
+        messages = size.blocks * (2 * passes + 1)
+        wire = ring * (passes * 4 + 4) * size.parameters / rate + hops * messages
         hidden = compute * (1 - 1 / size.blocks)
     exposed = max(0.0, wire - hidden) + (wire / size.blocks if strategy == "fsdp" else 0.0)
     return Step(n, compute + exposed, exposed, tokens)
