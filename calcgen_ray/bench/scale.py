@@ -1,9 +1,9 @@
 """Two workers over one, and Ray over plain torchrun: each arm is a command of its own.
 
 Every worker has the same rows a step whatever their number (weak scaling, as a cluster is used), a
-thread and the machine's number format. Arms of one size take turns, so that a machine that slows
-down slows them all; a figure is the median over the steps after each run's first 20, or
-after its first where it is shorter.
+thread and the machine's number format. Arms of the embedded size take turns, so that a machine that
+slows down slows them all; those of 350M, whose steps take a minute, run once. A figure is a median
+over the steps after each run's first 6, or after its first where it is shorter.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from calcgen_ray.errors import RunError
 from calcgen_ray.train import journal
 
 NAME = "bench-scale"
-STEPS, WARM, ROUNDS, ROWS = 80, 20, 3, 16
-LARGE_ROWS, LARGE_BLOCK, LARGE_STEPS = 16, 512, 3
-"""Rows of a worker's step: 4,096 places at the embedded size, 8,192 at 350M."""
+STEPS, WARM, ROUNDS, ROWS = 24, 6, 3, 64
+LARGE_ROWS, LARGE_BLOCK, LARGE_STEPS = 16, 512, 4
+"""Rows of a worker's step, the article's 64 at the embedded size: 16,384 places; 8,192 at 350M."""
 MAKE_LARGE = """
 import sys
 import torch
