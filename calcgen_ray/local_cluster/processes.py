@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +50,16 @@ def family(ident: str, known: Iterable[Process]) -> set[Process]:
     """All live processes of a cluster: the known, those that bear its mark, and what they began."""
     found = {process.pid for process in known if process.alive}
     found |= {pid for pid in _pids() if _marked(pid, ident)}
+    return _with_children(found)
+
+
+def _with_children(found: set[int]) -> set[Process]:
+    """Those processes and what they began: one that names itself may have written over its mark."""
     parents = {pid: int(stat[1]) for pid in _pids() if (stat := _stat(pid))}
     grown = True
     while grown:
         more = {pid for pid, parent in parents.items() if parent in found} - found
-        found |= more
+        found = found | more
         grown = bool(more)
     return {process for pid in found - {os.getpid()} if (process := identify(pid))}
 
@@ -62,16 +67,12 @@ def family(ident: str, known: Iterable[Process]) -> set[Process]:
 def of_node(ident: str, name: str) -> set[Process]:
     """All live processes of one node of a cluster."""
     mark = f"{NODE_MARKER}={name}"
-    pids = [pid for pid in _pids() if _marked(pid, ident) and _has(pid, mark)]
-    return {process for pid in pids if (process := identify(pid))}
+    return _with_children({p for p in _pids() if _marked(p, ident) and _has(p, mark)})
 
 
 def kill_node(ident: str, name: str) -> None:
     """Ends a node as a machine does that loses its power."""
-    gone = of_node(ident, name)
-    for process in gone:
-        process.signal(signal.SIGKILL)
-    _wait(gone, 5.0)
+    _kill(lambda: of_node(ident, name))
 
 
 def end(ident: str, stages: Sequence[tuple[Sequence[Process], float]]) -> None:
@@ -86,9 +87,16 @@ def end(ident: str, stages: Sequence[tuple[Sequence[Process], float]]) -> None:
         _wait(stage, seconds)
     everyone |= family(ident, everyone)
     _wait(everyone, 2.0)  # those whose parents have just gone notice it
-    for process in everyone | family(ident, everyone):
-        process.signal(signal.SIGKILL)
-    _wait(everyone, 5.0)
+    _kill(lambda: family(ident, everyone))
+
+
+def _kill(find: Callable[[], set[Process]], seconds: float = 5.0) -> None:
+    """Until none is found: one may begin, or not bear its mark yet, while the others are read."""
+    deadline = time.monotonic() + seconds
+    while (left := find()) and time.monotonic() < deadline:
+        for process in left:
+            process.signal(signal.SIGKILL)
+        _wait(left, 1.0)
 
 
 def _wait(processes: Iterable[Process], seconds: float) -> None:

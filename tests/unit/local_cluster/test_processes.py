@@ -9,7 +9,7 @@ import time
 import pytest
 
 from calcgen_ray.local_cluster import processes
-from calcgen_ray.local_cluster.plan import MARKER
+from calcgen_ray.local_cluster.plan import MARKER, NODE_MARKER
 from calcgen_ray.local_cluster.processes import Process, identify
 
 SLEEP = "import time; time.sleep(60)"
@@ -75,3 +75,27 @@ def test_ending_takes_the_deaf_too_and_no_stranger(start):
     processes.end("aa", [([identify(deaf.pid)], 0.3), ([], 0.3)])
     assert deaf.wait(10) == -signal.SIGKILL and orphan.wait(10) == -signal.SIGKILL
     assert stranger.poll() is None
+
+
+def test_a_lost_node_loses_those_too_that_wrote_over_their_mark(start, monkeypatch):
+    """As Ray's agents do, which give themselves a name."""
+    monkeypatch.setenv(NODE_MARKER, "head")
+    parent = start(f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', "
+                   f"{SLEEP!r}], env={{}}); print(p.pid, flush=True); p.wait()", "aa")  # fmt: skip
+    monkeypatch.setenv(NODE_MARKER, "worker-1")
+    child, other = int(parent.stdout.readline()), start(SLEEP, "aa")
+    time.sleep(0.1)
+    processes.kill_node("aa", "head")
+    assert parent.wait(10) == -signal.SIGKILL and identify(child) is None
+    assert other.poll() is None
+
+
+def test_what_begins_while_others_are_ended_is_ended_too(start):
+    """As Ray's node starts workers: some are not there yet when the family is read."""
+    parent = start("import subprocess\nprint(1, flush=True)\n"
+                   "while True: subprocess.Popen(['sleep', '60'])", "aa")  # fmt: skip
+    parent.stdout.readline()
+    time.sleep(0.2)
+    processes.end("aa", [([], 0.0)])
+    time.sleep(0.1)
+    assert parent.wait(10) == -signal.SIGKILL and not processes.family("aa", [])
