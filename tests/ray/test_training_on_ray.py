@@ -76,6 +76,29 @@ def test_a_lost_worker_costs_steps_not_the_result(two_workers, corpus, tmp_path,
     assert all(torch.equal(two[name], after[name]) for name in two)
 
 
+def test_a_worker_that_is_told_to_end_saves_first(two_workers, corpus, tmp_path):
+    """SIGTERM, as before a node goes: on from the step under way, though none was to be saved."""
+    rare = settings.replace(
+        two_workers,
+        {"train.checkpoint_steps": 1000, "train.eval_steps": 1000, "train.epochs": 20},
+    )
+    worker, told = [], []
+
+    def tell_once(entry):
+        if entry["event"] == "start":
+            worker.append(entry["pid"])
+        if entry["event"] == "step" and entry["step"] == 4 and not told:
+            told.append(worker[0])
+            os.kill(worker[0], signal.SIGTERM)
+
+    train(rare, corpus, tmp_path / "run", tell_once)
+    entries = journal.read(tmp_path / "run" / journal.JOURNAL)
+    starts = [entry["step"] for entry in entries if entry["event"] == "start"]
+    steps = [entry["step"] for entry in entries if entry["event"] == "step"]
+    assert told and len(starts) > 1 and starts[-1] >= 4
+    assert steps == list(range(1, steps[-1] + 1))  # none is done again, none left out
+
+
 def test_a_killed_command_goes_on(tiny_config, corpus, tmp_path, unbroken, two_workers):
     """SIGKILL the driver, start the same command again: same weights."""
     whole = weights(unbroken[0])
