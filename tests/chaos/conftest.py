@@ -1,4 +1,7 @@
-"""A cluster of a head and two workers, each a tree of processes that can be killed as a machine."""
+"""A cluster of a head and two workers, each a tree of processes that can be killed as a machine.
+
+What is marked `chaos` here is the long form of what `make test` tries once.
+"""
 
 import json
 import os
@@ -86,6 +89,12 @@ class Job:
             time.sleep(0.05)
         return True
 
+    def cut(self):
+        """SIGKILL to the driver, which must not have ended by itself, and the same command."""
+        self.process.kill()
+        assert self.process.wait() == -signal.SIGKILL, self.log[-2000:]
+        self.start()
+
     def wait(self, seconds=600):
         """Exit code."""
         return self.process.wait(seconds)
@@ -135,7 +144,7 @@ class Machines:
             time.sleep(2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def machines(tmp_path_factory):
     starts = range(25000, 31000, 400)
     port = next(s for s in starts if not plan.taken(range(s, s + 305)))

@@ -17,7 +17,7 @@ from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.model.loading import load_model, load_model_tokenizer
 from calcgen_ray.registry.store import Registry
 
-pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 CONFIG = Path(__file__).parents[2] / "serve" / "config.yaml"
 

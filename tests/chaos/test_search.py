@@ -60,7 +60,7 @@ def check(job, unbroken, machines, before):
 def test_nodes_lost_in_a_search(machines, search, corpus, unbroken, tmp_path):
     job = machines.job("tune", search, corpus, tmp_path / "search")
     for number in (1, 2):
-        job.until(
+        assert job.until(
             lambda _, over=number - 1: len(finished(job)) >= over and machines.train_workers()
         )
         machines.lose(f"worker-{number}")
@@ -86,13 +86,11 @@ def test_nodes_lost_as_soon_as_their_workers_are_there(
 def test_drivers_of_a_search_killed(machines, search, corpus, unbroken, tmp_path):
     job, before = machines.job("tune", search, corpus, tmp_path / "search"), {}
     for number in range(5):
-        job.until(
+        assert job.until(
             lambda _, over=number // 2: len(finished(job)) >= over and machines.train_workers()
         )
         before |= finished(job)
-        job.process.kill()
-        job.process.wait()
-        job.start()
+        job.cut()
     check(job, unbroken, machines, before)
 
 
@@ -102,9 +100,7 @@ def test_drivers_killed_as_soon_as_their_workers_are_there(
     """Ray's own processes are still at work for them then, and make what nobody takes back."""
     job, chance = machines.job("tune", search, corpus, tmp_path / "search"), random.Random(0)
     for _ in range(10):
-        job.until(lambda _: machines.train_workers())
+        assert job.until(lambda _: machines.train_workers())
         time.sleep(chance.uniform(0, 1.5))
-        job.process.kill()
-        job.process.wait()
-        job.start()
+        job.cut()
     check(job, unbroken, machines, {})
