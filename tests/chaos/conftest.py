@@ -144,7 +144,7 @@ class Machines:
             time.sleep(2)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def machines(tmp_path_factory):
     starts = range(25000, 31000, 400)
     port = next(s for s in starts if not plan.taken(range(s, s + 305)))
