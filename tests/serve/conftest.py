@@ -97,8 +97,8 @@ def actors(title):
 
 
 def await_true(condition, seconds):
-    """Waits until it holds, and returns whether it does."""
+    """Waits until it holds, and returns whether it did."""
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
+    while not (found := condition()) and time.monotonic() < end:
         time.sleep(0.1)
-    return bool(condition())
+    return bool(found)
