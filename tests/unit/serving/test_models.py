@@ -1,10 +1,8 @@
 """The live checkpoint changes without a lost request, and never to a damaged one."""
 
 import asyncio
-import json
 import shutil
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,94 +11,23 @@ from starlette.testclient import TestClient
 from calcgen_ray.errors import CheckpointError, InputError
 from calcgen_ray.generate.convert import to_ctranslate2
 from calcgen_ray.generate.engine import SamplingParams
-from calcgen_ray.model import checkpoint as checkpoints
-from calcgen_ray.model.loading import load_model, load_model_tokenizer
-from calcgen_ray.registry.store import PROMOTED, Registry
+from calcgen_ray.registry.store import Registry
 from calcgen_ray.serving import generation
 from calcgen_ray.serving.access import Policy
 from calcgen_ray.serving.api import build_api
 from calcgen_ray.serving.backend import Backend
 from calcgen_ray.serving.errors import ApiError
-from calcgen_ray.serving.loading import close, load, load_entry, load_first
+from calcgen_ray.serving.loading import close, load, load_first
 from calcgen_ray.serving.metrics import Metrics
 from calcgen_ray.serving.models import Models
-from tests.unit.serving.conftest import BASE, HERE, open_batcher
-
-
-class Counting:
-    """Opens engines and keeps which."""
-
-    def __init__(self):
-        self.folders, self.seconds = [], 0.0
-
-    def __call__(self, folder):
-        self.folders.append(folder)
-        time.sleep(self.seconds)
-        return open_batcher(folder)
-
-
-@pytest.fixture(scope="module")
-def steps(tmp_path_factory, tiny_model):
-    """Two checkpoints with different weights."""
-    root, made = tmp_path_factory.mktemp("steps"), []
-    for step in (1, 2):
-        model, tokenizer = load_model(str(tiny_model)), load_model_tokenizer(str(tiny_model))
-        for weight in model.parameters():
-            weight.data *= 1 + step / 10
-
-        def fill(draft, model=model, tokenizer=tokenizer):
-            model.save_pretrained(draft)
-            tokenizer.save_pretrained(draft)
-
-        made.append(checkpoints.write_folder(root / str(step), fill, step=step, metrics={}).path)
-    return made
-
-
-@pytest.fixture
-def registry(tmp_path, steps):
-    registry = Registry(tmp_path / "registry")
-    registry.promote(steps[0], "one", to_ctranslate2)
-    return registry
-
-
-@pytest.fixture
-def opened():
-    return Counting()
-
-
-@pytest.fixture
-def models(registry, opened):
-    entry = registry.live()
-    made = Models(load(entry.path, entry.id, open_batcher), None, opened)
-    made._registry = registry  # polled by hand
-    yield made
-    made.close()
-
-
-def await_true(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return bool(condition())
-
-
-def client_of(models):
-    return TestClient(build_api(Backend(models), Policy()), base_url=BASE, client=HERE)
-
-
-def damage(folder, wrong):
-    if wrong == "gone":
-        shutil.rmtree(folder)
-        return
-    engine = folder / "engine-int8" / "model.bin"
-    path = engine if wrong == "engine" else folder / "model.safetensors"
-    data = bytearray(path.read_bytes())
-    path.write_bytes(data[: len(data) // 2] if wrong == "cut" else data[:-4] + b"\0\0\xc0\x7f")
-    if wrong == "nan":  # and the manifest says that it must be so
-        manifest = folder / checkpoints.MANIFEST
-        body = json.loads(manifest.read_text())
-        body["files"][path.name]["sha256"] = checkpoints.sha256(path)
-        manifest.write_text(json.dumps(body))
+from tests.unit.serving.conftest import (
+    BASE,
+    HERE,
+    await_true,
+    client_of,
+    damage,
+    open_batcher,
+)  # fmt: skip
 
 
 def test_a_promotion_is_taken_and_rolled_back(models, registry, steps):
@@ -294,88 +221,6 @@ def test_what_is_refused_is_told_without_paths(models, registry, steps, caplog):
         watching._closing.set()
     assert watching.refused == f"{second.id} is not taken; the log says why"
     assert str(second.path) in caplog.text
-
-
-@pytest.fixture
-def watching(models, registry, monkeypatch):
-    """One that looks at the registry by itself, often."""
-    monkeypatch.setattr("calcgen_ray.serving.models.POLL_SECONDS", 0.02)
-    made = Models(models.live, registry, open_batcher)
-    yield made
-    made._closing.set()
-    if made.live is not models.live:
-        close(made.live)
-
-
-def test_what_is_refused_is_not_read_again_until_it_is_promoted_anew(
-    watching, registry, steps, monkeypatch, caplog
-):
-    tries = []
-    monkeypatch.setattr(
-        "calcgen_ray.serving.models.load_entry",
-        lambda folder, *given: tries.append(folder) or load_entry(folder, *given),
-    )
-    second = registry.promote(steps[1], "two", to_ctranslate2)
-    assert await_true(lambda: watching.live.id == second.id)
-    registry.roll_back()
-    assert await_true(lambda: watching.live.id != second.id)
-    damage(second.path, "cut")
-    tries.clear()
-    registry._make_live(second.id)
-    assert await_true(lambda: watching.refused)
-    time.sleep(0.3)
-    assert len(tries) == 1 and caplog.text.count("is not taken") == 1
-    registry.promote(steps[1], "two", to_ctranslate2)  # copied anew, since it does not verify
-    assert await_true(lambda: watching.live.id == second.id) and not watching.refused
-
-
-def test_a_registry_that_cannot_be_read_for_a_while_stops_nothing(
-    watching, registry, steps, monkeypatch, caplog
-):
-    with monkeypatch.context() as patch:
-
-        def stale(self):
-            raise OSError(116, "Stale file handle")
-
-        patch.setattr(Registry, "live_id", stale)
-        assert await_true(lambda: watching.refused)
-        assert watching.refused == "promoted.json is not taken; the log says why"
-        time.sleep(0.2)
-    assert caplog.text.count("Stale file handle") == 1
-    second = registry.promote(steps[1], "two", to_ctranslate2)
-    assert await_true(lambda: watching.live.id == second.id) and not watching.refused
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"live": "two", "history": [1]}',
-                                  '{"live": "two", "history": [{"id": "two"}]}'])  # fmt: skip
-def test_a_damaged_registry_leaves_the_live_one_to_be_asked(models, registry, steps, text):
-    other = registry.promote(steps[1], "two", to_ctranslate2).id
-    (registry.root / PROMOTED).write_text(text)
-    with client_of(models) as client:
-        assert [card["id"] for card in client.get("/v1/models").json()["data"]] == [models.live.id]
-        body = {"prompt": "x", "max_tokens": 1}
-        assert client.post("/v1/completions", json=body).status_code == 200
-        assert client.post("/v1/completions", json=body | {"model": other}).status_code == 404
-
-
-def test_an_entry_without_a_length_is_listed_with_the_live_ones(models, registry, steps):
-    other = registry.promote(steps[1], "two", to_ctranslate2)
-    for text in ("[]", "{", '{"n_positions": "x"}'):
-        (other.path / "config.json").write_text(text)
-        with client_of(models) as client:
-            cards = client.get("/v1/models").json()["data"]
-        assert [card["max_model_len"] for card in cards] == [256, 256], text
-
-
-def test_each_entry_is_listed_with_its_own_length(models, registry, steps):
-    other = registry.promote(steps[1], "two", to_ctranslate2)
-    config = json.loads((other.path / "config.json").read_text())
-    (other.path / "config.json").write_text(json.dumps(config | {"n_positions": 128}))
-    with client_of(models) as client:
-        cards = {card["id"]: card for card in client.get("/v1/models").json()["data"]}
-        assert cards[other.id] == client.get(f"/v1/models/{other.id}").json()
-    assert cards[other.id]["max_model_len"] == 128
-    assert cards[models.live.id]["max_model_len"] == 256
 
 
 def test_a_client_that_leaves_frees_its_rows(models):
