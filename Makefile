@@ -1,6 +1,6 @@
 # make demo        the main job, then an endpoint until Ctrl-C  (ONCE=1: stop after one completion)
 # make test        lint, types, all tests
-# make soak        tests that take long: ten thousand verdicts, properties on other examples
+# make soak        tests that take long: ten thousand verdicts, an hour of the endpoint under load
 # make chaos       workers, nodes and drivers killed at random, on a cluster of three nodes
 # make base        the base model anew, over an hour; goes on where it was interrupted
 # make cluster     a Ray cluster of a head and two workers on this machine, with a token

@@ -1,6 +1,6 @@
 """A cluster of a head and two workers, each a tree of processes that can be killed as a machine.
 
-What is marked `chaos` here is the long form of what `make test` tries once.
+What is marked `chaos` here is left to `make chaos`; most of it has a short form in `make test`.
 """
 
 import json
