@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +17,8 @@ from calcgen_ray.storage import Mirror, is_bucket, try_out
 from calcgen_ray.training_config import WorkersConfig
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
+ROOM_SECONDS = 50.0
+"""How long workers wait for other work to end before a training begins."""
 SERVE_DEFAULTS = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
     "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # a dead proxy is missed after three checks
@@ -143,6 +145,45 @@ def fit(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]]) -> Device:
     key = "min_count" if workers.min_count else "count"
     wanted = workers.min_count or workers.count
     if found < wanted:
+def free() -> list[dict[str, float]]:
+    """CPUs and GPUs of each node that nothing has reserved."""
+    from ray._private.state import available_resources_per_node
+
+    found = available_resources_per_node().values()
+    return [{"CPU": one.get("CPU", 0.0), "GPU": one.get("GPU", 0.0)} for one in found]
+
+
+def await_room(
+    workers: WorkersConfig,
+    device: Device,
+    say: Callable[[str], None],
+    seconds: float = ROOM_SECONDS,
+) -> None:
+    """Waits until the workers fit in what is free now: what was killed is given back in seconds.
+
+    Args:
+        say: is told once that it waits, and for what.
+
+    Raises:
+        ResourceError: they do not after `seconds`, where Ray would wait without end.
+    """
+    need, told, deadline = per_worker(workers, device), False, time.monotonic() + seconds
+    key = "min_count" if workers.min_count else "count"
+    wanted = workers.min_count or workers.count
+    each = " and ".join(f"{amount:g} {kind}" for kind, amount in need.items())
+    while (found := slots(need, free())) < wanted:
+        if time.monotonic() > deadline:
+            raise ResourceError(
+                f"workers.{key}={wanted} x {each}: the cluster is busy, for {seconds:.0f} s only "
+                f"{found} fit in what is free; end other work (`calcgen jobs`), lower "
+                f"workers.{key}, or ask again later"
+            )
+        if not told:
+            say(f"waiting for room for {wanted} workers of {each}: {found} fit in what is free")
+            told = True
+        time.sleep(1.0)
+
+
         kind = min(need, key=lambda kind: slots({kind: need[kind]}, nodes))
         each, there = need[kind], [node[kind] for node in nodes]
         raise ResourceError(

@@ -242,6 +242,8 @@ class TrainView:
                 f"  {entry['parameters'] / 1e6:.1f} M parameters, {self.total} steps on "
                 f"{entry['workers']} x {entry['device']} in {entry['precision']}{resumed}"
             )
+        elif event == "wait":
+            self.screen.say(f"  {entry['reason']}")
         elif event == "eval" and entry.get("perplexity") is not None:
             self.screen.say(f"  epoch {entry['epoch']:.2f}: perplexity {entry['perplexity']:,.3f}")
         elif event == "step":

@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from functools import partial
 from typing import Any
 
 from calcgen_ray import cluster
 from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
-from calcgen_ray.errors import CalcgenError, StoppedError, TrainingError
+from calcgen_ray.errors import CalcgenError, ResourceError, StoppedError, TrainingError
 from calcgen_ray.runtime import Device
 from calcgen_ray.storage import Mirror
 from calcgen_ray.train import journal, orphans, run
@@ -24,6 +25,10 @@ Listener = Callable[[journal.Entry], None]
 PULL_SECONDS = 3
 """Between two looks at a bucket's journal."""
 COLLECTIVE_SECONDS = 120
+STARTS = 10
+"""How often in a row workers find no room for a minute, each after a node was lost."""
+START_SECONDS = 60
+"""Of each: Ray Train's own limit."""
 """A lost peer costs this long before a gloo or nccl call gives up; Ray's default is 1,800."""
 
 
@@ -35,7 +40,8 @@ def train(
     Args:
         corpus: folder of a built corpus.
         folder: the run's own folder; made when it is missing.
-        listen: called with each journal entry as it is written.
+        listen: called with each journal entry as it is written, and with one of event `wait`
+            and its `reason` while there is no room for the workers.
         mirror: of the bucket that the run lies in; `corpus` and `folder` are then in its copy.
 
     Raises:
@@ -66,6 +72,7 @@ def train(
                 raise StoppedError(
                     f"run {folder.name!r} was told to end and saved a checkpoint; "
                     "the same command goes on from there"
+                cluster.await_room(config.workers, device, partial(_say, listen))
                 )
         journal.write_table(folder / journal.JOURNAL, folder / journal.TABLE)
         return run.result(folder)
@@ -81,6 +88,11 @@ def _fetch(mirror: Mirror, corpus: Path, folder: Path) -> None:
     if not mirror.has(corpus / store.MANIFEST):
         mirror.push(corpus)
 
+def _say(listen: Listener, text: str) -> None:
+    """Tells what no worker wrote, as an entry that is not in the journal."""
+    listen({"event": "wait", "step": 0, "reason": text})
+
+
 
 def make_trainer(
     config: Config,
@@ -90,7 +102,10 @@ def make_trainer(
     callbacks: Sequence[Any] = (),
     mirror: Mirror | None = None,
 ) -> Any:
-    """A Ray Train V2 trainer whose workers run the loop."""
+    """A Ray Train V2 trainer whose workers run the loop.
+
+    `patient`: its workers wait for room as long as it takes, as those of a search's trials do.
+    """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
@@ -98,6 +113,7 @@ def make_trainer(
     from calcgen_ray.train.worker import train_worker
 
     workers = config.workers
+    patient: bool = False,
     return DataParallelTrainer(
         train_worker,
         train_loop_config={
@@ -118,7 +134,9 @@ def make_trainer(
         run_config=RunConfig(
             name="train",
             storage_path=str((folder / ".ray").resolve()),
-            failure_config=FailureConfig(max_failures=workers.max_failures),
+            failure_config=FailureConfig(
+                max_failures=workers.max_failures, controller_failure_limit=-1 if patient else 0
+            ),
             callbacks=list(callbacks),
         ),
     )
@@ -130,7 +148,7 @@ def fit(make: Callable[[], Any], retries: int) -> None:
     Args:
         make: gives a new one; what it has saved it goes on from.
         retries: how often a loss is made good that Ray Train does not make good itself: that of a
-            node while its workers are told what to do (`RETRYABLE_CONTROLLER_ERRORS`, Ray 2.60).
+            node while its workers are started or told what to do (Ray 2.60).
 
     Raises:
         CalcgenError: the one that a worker raised, if it was ours.
@@ -139,17 +157,36 @@ def fit(make: Callable[[], Any], retries: int) -> None:
     from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
     from ray.train import TrainingFailedError
 
-    losses = (RayActorError, NodeDiedError, ObjectLostError)
+    losses = (RayActorError, NodeDiedError, ObjectLostError, ours.WorkerGroupStartupFailedError)
+    waits = 0
     while True:
         try:
             make().fit()
+        ResourceError: workers that had been lost found no room `STARTS` times in a row.
             return
         except TrainingFailedError as error:
-            if not (isinstance(getattr(error, "controller_failure", None), losses) and retries):
+            cause = getattr(error, "controller_failure", None)
+            if isinstance(cause, ours.WorkerGroupStartupTimeoutError):
+                at_once = time.monotonic() - begin < 2 * START_SECONDS  # nothing was trained before
+                waits = waits + 1 if at_once else 1
+                if waits >= STARTS:
+                    raise ResourceError(_no_room(cause.num_workers)) from None
+            elif isinstance(cause, losses) and retries:
+                retries -= 1
+            else:
                 raise _told(error) from None
-            retries -= 1
+    from ray.train.v2._internal import exceptions as ours
 
 
+def _no_room(workers: int) -> str:
+    return (
+        f"workers.count={workers}: there was no room for so many for {STARTS * START_SECONDS} s "
+        "after some were lost; bring a node back, set workers.min_count to go on with fewer, and "
+        "the same command goes on from the last checkpoint"
+    )
+
+
+        begin = time.monotonic()
 def _told(error: Exception) -> CalcgenError:
     """A failure in one line."""
     failures = getattr(error, "worker_failures", {}) or {}

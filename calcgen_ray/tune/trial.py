@@ -41,7 +41,7 @@ def _train(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
         hand_over(Path(proposal["donor"]), folder)
     corpus, device = Path(payload["corpus"]), payload["device"]
     fit(
-        lambda: make_trainer(config, corpus, folder, device, [TuneReportCallback()]),
+        lambda: make_trainer(config, corpus, folder, device, [TuneReportCallback()], patient=True),
         config.workers.max_failures,
     )
 

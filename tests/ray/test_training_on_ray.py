@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from calcgen_ray import settings
+from calcgen_ray import cluster, settings
 from calcgen_ray.errors import ConfigError, DataError, ResourceError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal
@@ -25,6 +25,22 @@ pytestmark = pytest.mark.ray
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
+INTERRUPTED = 130
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+DRIVER = f"""
+import json, sys
+from pathlib import Path
+from calcgen_ray import cluster, settings
+from calcgen_ray.train.driver import train
+try:
+    config = settings.from_dict(json.loads(sys.argv[1]))
+    train(config, Path(sys.argv[2]), Path(sys.argv[3]), lambda entry: None)
+except KeyboardInterrupt:
+    sys.exit({INTERRUPTED})
+finally:
+    cluster.disconnect()
+"""
+
     last = checkpoints.latest(folder / CHECKPOINTS)
     return load_file(last.path / "model.safetensors")
 
@@ -153,3 +169,17 @@ def test_a_plan_that_cannot_fit_shows_the_arithmetic(two_workers, corpus, tmp_pa
 def test_an_error_in_a_worker_comes_back_as_itself(tiny_config, tmp_path, ray_cluster):
     with pytest.raises(DataError, match="corpus build"):
         train(tiny_config, tmp_path, tmp_path / "run", lambda e: None)
+def test_a_busy_cluster_is_waited_for_and_then_named(two_workers, ray_cluster):
+    workers, told = two_workers.workers, []
+    holder = ray.remote(num_cpus=1)(type("Holder", (), {"there": lambda self: True})).remote()
+    assert ray.get(holder.there.remote())
+    with pytest.raises(ResourceError, match=r"count=2 x 1 CPU: the cluster is busy, .* only 1 fit"):
+        cluster.await_room(workers, "cpu", told.append, seconds=1)
+    assert told == ["waiting for room for 2 workers of 1 CPU: 1 fit in what is free"]
+    threading.Timer(1.0, ray.kill, [holder]).start()
+    cluster.await_room(workers, "cpu", told.append, seconds=30)
+    assert len(told) == 2
+    cluster.await_room(workers, "cpu", told.append)
+    assert len(told) == 2
+
+

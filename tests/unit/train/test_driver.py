@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 from ray.exceptions import ActorUnavailableError
 from ray.train import ControllerError, WorkerGroupError
+from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
-from calcgen_ray.errors import DataError, TrainingError
+from calcgen_ray.errors import DataError, ResourceError, TrainingError
+from calcgen_ray.train import driver
 from calcgen_ray.train.driver import fit
 
 
@@ -68,6 +71,33 @@ def test_a_node_that_is_lost_while_its_workers_are_launched_is_made_good():
     with pytest.raises(TrainingError, match="odd"):
         fit(other, 2)
     assert other.made == 1
+
+
+def no_room(seconds=0.0):
+    class Waiting(Losing):
+        def fit(self):
+            time.sleep(seconds)
+            super().fit()
+
+    return lambda losses: Waiting(losses, WorkerGroupStartupTimeoutError(2))
+
+
+def test_lost_workers_find_room_again_or_the_run_ends_with_a_line(monkeypatch):
+    monkeypatch.setattr(driver, "STARTS", 3)
+    found, never = no_room()(2), no_room()(9)
+    fit(found, 0)
+    assert found.made == 3
+    with pytest.raises(ResourceError, match=r"workers.count=2: .* 180 s after some were lost"):
+        fit(never, 5)
+    assert never.made == 3
+
+
+def test_a_stretch_without_room_begins_anew_after_each_training(monkeypatch):
+    monkeypatch.setattr(driver, "STARTS", 2)
+    monkeypatch.setattr(driver, "START_SECONDS", 0.01)
+    often = no_room(seconds=0.05)(6)
+    fit(often, 0)
+    assert often.made == 7
 
 
 def test_a_driver_makes_its_trainer_without_torch(tmp_path):
