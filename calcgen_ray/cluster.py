@@ -37,13 +37,19 @@ TRAIN_DEFAULTS = {
 }
 """What Train and Tune take from the environment of the driver."""
 
+OWN_DEFAULTS = {
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away
+}
+"""The same, on a cluster that is started on this machine for one command."""
+
 
 def connect(*, dashboard: bool = True) -> None:
     """Joins the cluster that Ray's own address names, else starts one on this machine.
 
     Args:
-        dashboard: of a cluster that is started. It takes ten processes, and a few per cent of two
-            busy cores; what frees a killed trial's resources asks it.
+        dashboard: of a cluster that is started, for `serve status` and other machines' questions.
+            It takes ten processes, and a few per cent of two busy cores. Without it workers have
+            the priority of this process, and with it Ray's lower one, beside an endpoint's others.
 
     Raises:
         ResourceError: the named cluster does not answer.
@@ -62,34 +68,18 @@ def connect(*, dashboard: bool = True) -> None:
             raise ResourceError(
                 f"no Ray cluster at {os.environ['RAY_ADDRESS']}: {str(error).splitlines()[0]}"
             ) from None
+        except ray.exceptions.AuthenticationError:
+            raise ResourceError(
+                f"the Ray cluster at {os.environ['RAY_ADDRESS']} does not take this token, or none "
+                "was sent: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+            ) from None
         return
-    for name, value in SERVE_DEFAULTS.items():
+    alone = {} if dashboard else {"RAY_worker_niceness": "0"}
+    for name, value in (SERVE_DEFAULTS | OWN_DEFAULTS | alone).items():
         os.environ.setdefault(name, value)
     quiet |= {"num_cpus": cpu_count(), "object_store_memory": OBJECT_STORE_BYTES,
               "include_dashboard": dashboard}  # fmt: skip
-    with _address_in_environment():
-        ray.init(address="local", **quiet)
-
-
-@contextmanager
-def _address_in_environment() -> Iterator[None]:
-    """Of the processes that a cluster starts, not of this one.
-
-    What frees a killed trial's resources (Train's PlacementGroupCleaner) looks for the only cluster
-    of the machine where it is told none, and beside a second one it fails and frees nothing.
-    """
-    from ray.util import get_node_ip_address
-
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port = str(free.getsockname()[1])
-    told = {"RAY_GCS_SERVER_PORT": port, "RAY_ADDRESS": f"{get_node_ip_address()}:{port}"}
-    os.environ.update(told)
-    try:
-        yield
-    finally:
-        for name in told:
-            del os.environ[name]
+    ray.init(address="local", **quiet)
 
 
 def disconnect() -> None:
@@ -145,6 +135,16 @@ def fit(workers: WorkersConfig, nodes: Sequence[Mapping[str, float]]) -> Device:
     key = "min_count" if workers.min_count else "count"
     wanted = workers.min_count or workers.count
     if found < wanted:
+        kind = min(need, key=lambda kind: slots({kind: need[kind]}, nodes))
+        each, there = need[kind], [node[kind] for node in nodes]
+        raise ResourceError(
+            f"workers.{key}={wanted} x {each:g} {kind} = {wanted * each:g} {kind}, "
+            f"but the cluster has {sum(there):g}, its largest node {max(there, default=0):g}: "
+            f"{found} fit; lower workers.{key} or workers.cpus, or add nodes"
+        )
+    return device
+
+
 def free() -> list[dict[str, float]]:
     """CPUs and GPUs of each node that nothing has reserved."""
     from ray._private.state import available_resources_per_node
@@ -182,16 +182,6 @@ def await_room(
             say(f"waiting for room for {wanted} workers of {each}: {found} fit in what is free")
             told = True
         time.sleep(1.0)
-
-
-        kind = min(need, key=lambda kind: slots({kind: need[kind]}, nodes))
-        each, there = need[kind], [node[kind] for node in nodes]
-        raise ResourceError(
-            f"workers.{key}={wanted} x {each:g} {kind} = {wanted * each:g} {kind}, "
-            f"but the cluster has {sum(there):g}, its largest node {max(there, default=0):g}: "
-            f"{found} fit; lower workers.{key} or workers.cpus, or add nodes"
-        )
-    return device
 
 
 def try_storage(storage: str, seconds: float = 60.0) -> None:

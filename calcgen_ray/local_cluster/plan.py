@@ -103,9 +103,6 @@ def environment(
         "PATH": os.pathsep.join(part for part in (programs, base.get("PATH")) if part),
         "AUTOSCALER_METRIC_PORT": str(plan.port + 3),
         "DASHBOARD_METRIC_PORT": str(plan.port + 4),
-        # Ray's cleaner of placement groups asks the dashboard, and looks for the machine's only
-        # cluster where it is not told.
-        "RAY_API_SERVER_ADDRESS": plan.dashboard,
         "RAY_AUTH_MODE": "token" if token else "disabled",
         **({"RAY_AUTH_TOKEN_PATH": str(token)} if token else {}),
     }

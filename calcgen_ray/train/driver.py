@@ -107,19 +107,18 @@ def make_trainer(
     `patient`: its workers wait for room as long as it takes, as those of a search's trials do.
     """
     from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
     from calcgen_ray.train.group import ProcessGroup
     from calcgen_ray.train.worker import train_worker
 
     workers = config.workers
-    patient: bool = False,
-    return DataParallelTrainer(
+    return Trainer(
         train_worker,
         train_loop_config={
             "config": config.model_dump(mode="json"),
             "corpus": str(corpus.relative_to(mirror.root) if mirror else corpus.resolve()),
             "folder": str(folder.relative_to(mirror.root) if mirror else folder.resolve()),
+    from calcgen_ray.train.trainer import Trainer
             "bucket": mirror.uri if mirror else None,
             "device": device,
         },

@@ -1,11 +1,12 @@
 """Placement groups that killed processes leave behind, given back while a training or search runs.
 
-Ray Train removes the group of a controller that died, but hears of a group only when its workers
-have started (ray/train/v2/_internal/callbacks/placement_group_callback.py, Ray 2.60): that of a
-trial ended while its workers wait stays in the queue for CPUs. And groups of a killed driver's
-controllers were seen that Ray had marked neither as the dead job's nor as the dead actor's: as it
-seems, what is made while both end comes too late for Ray, which looks once at each end. It would
-hold its CPUs as long as the cluster lives.
+A trial that is ended leaves its controller's group behind: its maker is dead, its job goes on, and
+its CPUs are held. And groups of a killed driver's controllers were seen that Ray had marked neither
+as the dead job's nor as the dead actor's: as it seems, what is made while both end comes too late
+for Ray, which looks once at each end. It would hold its CPUs as long as the cluster lives.
+
+Ray Train's own PlacementGroupCleaner is not used (`train/trainer.py`): it hears of a group only
+when its workers have started, asks the dashboard, and stays where a driver is killed (Ray 2.60).
 """
 
 from __future__ import annotations

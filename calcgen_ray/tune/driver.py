@@ -108,7 +108,7 @@ def preflight(config: Config) -> int:
         ResourceError: the arithmetic of what a trial needs and what there is.
     """
     check(config)
-    cluster.connect()
+    cluster.connect(dashboard=False)
     return concurrency(config, cluster.nodes())
 
 

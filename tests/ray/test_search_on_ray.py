@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 @pytest.fixture(scope="module")
 def ray_cluster():
     """With a dashboard: what frees a trial's resources asks it."""
-    cluster.connect()
+    cluster.connect(dashboard=False)
     yield
     cluster.disconnect()
 

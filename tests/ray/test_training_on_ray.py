@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import ray
 import torch
 from safetensors.torch import load_file
 
@@ -23,8 +25,6 @@ from calcgen_ray.train.run import locked
 
 pytestmark = pytest.mark.ray
 
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
 INTERRUPTED = 130
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 DRIVER = f"""
@@ -41,6 +41,8 @@ finally:
     cluster.disconnect()
 """
 
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
     last = checkpoints.latest(folder / CHECKPOINTS)
     return load_file(last.path / "model.safetensors")
 
@@ -115,31 +117,42 @@ def test_a_worker_that_is_told_to_end_saves_first(two_workers, corpus, tmp_path)
     assert steps == list(range(1, steps[-1] + 1))  # none is done again, none left out
 
 
-def test_a_killed_command_goes_on(tiny_config, corpus, tmp_path, unbroken, two_workers):
-    """SIGKILL the driver, start the same command again: same weights."""
-    whole = weights(unbroken[0])
-    folder = tmp_path / "killed"
-    code = (
-        "import sys, json; from pathlib import Path; from calcgen_ray import settings, cluster;"
-        "from calcgen_ray.train.driver import train;"
-        "train(settings.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]),"
-        " Path(sys.argv[3]), lambda e: None); cluster.disconnect()"
-    )
-    tree = json.dumps(two_workers.model_dump(mode="json"))
-    command = [sys.executable, "-c", code, tree, str(corpus), str(folder)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    first = subprocess.Popen(command, **quiet)
+def begin(config, corpus, folder):
+    """A command that trains, once it has saved a checkpoint more; and it as a list of words."""
+    command = [sys.executable, "-c", DRIVER, json.dumps(config.model_dump(mode="json")),
+               str(corpus), str(folder)]  # fmt: skip
+    driver = subprocess.Popen(command, **QUIET)
     deadline = time.monotonic() + 120
     while not any(e["event"] == "checkpoint" for e in journal.read(folder / journal.JOURNAL)):
-        assert time.monotonic() < deadline and first.poll() is None
+        assert time.monotonic() < deadline and driver.poll() is None
         time.sleep(0.05)
-    first.kill()
-    first.wait()
-    stopped = journal.read(folder / journal.JOURNAL)[-1]
-    assert stopped["event"] != "end"
-    subprocess.run(command, check=True, timeout=120, **quiet)
+    return driver, command
+
+
+def test_a_killed_command_goes_on(corpus, tmp_path, unbroken, two_workers):
+    """SIGKILL the driver, start the same command again: same weights."""
+    whole, folder = weights(unbroken[0]), tmp_path / "killed"
+    driver, command = begin(two_workers, corpus, folder)
+    driver.kill()
+    driver.wait()
+    assert journal.read(folder / journal.JOURNAL)[-1]["event"] != "end"
+    subprocess.run(command, check=True, timeout=120, **QUIET)
     after = weights(folder)
     assert all(torch.equal(whole[name], after[name]) for name in whole)
+
+
+def test_an_interrupt_ends_the_workers_too(corpus, tmp_path, two_workers):
+    folder = tmp_path / "interrupted"
+    driver, _ = begin(settings.replace(two_workers, {"train.epochs": 1000}), corpus, folder)
+    worker = Path(f"/proc/{journal.read(folder / journal.JOURNAL)[0]['pid']}")
+    assert worker.exists()
+    driver.send_signal(signal.SIGINT)
+    assert driver.wait(30) == INTERRUPTED
+    assert journal.read(folder / journal.JOURNAL)[-1]["event"] != "end"
+    deadline = time.monotonic() + 10
+    while worker.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_a_finished_run_is_only_read(two_workers, corpus, unbroken):
@@ -166,9 +179,6 @@ def test_a_plan_that_cannot_fit_shows_the_arithmetic(two_workers, corpus, tmp_pa
         train(greedy, corpus, tmp_path / "greedy", lambda e: None)
 
 
-def test_an_error_in_a_worker_comes_back_as_itself(tiny_config, tmp_path, ray_cluster):
-    with pytest.raises(DataError, match="corpus build"):
-        train(tiny_config, tmp_path, tmp_path / "run", lambda e: None)
 def test_a_busy_cluster_is_waited_for_and_then_named(two_workers, ray_cluster):
     workers, told = two_workers.workers, []
     holder = ray.remote(num_cpus=1)(type("Holder", (), {"there": lambda self: True})).remote()
@@ -183,3 +193,6 @@ def test_a_busy_cluster_is_waited_for_and_then_named(two_workers, ray_cluster):
     assert len(told) == 2
 
 
+def test_an_error_in_a_worker_comes_back_as_itself(tiny_config, tmp_path, ray_cluster):
+    with pytest.raises(DataError, match="corpus build"):
+        train(tiny_config, tmp_path, tmp_path / "run", lambda e: None)

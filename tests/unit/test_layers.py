@@ -24,6 +24,7 @@ WITHIN = {
 }  # fmt: skip
 RAY_FILES = {
     "driver.py", "worker.py", "group.py", "trial.py", "orphans.py", "cluster.py", "deployment.py",
+    "trainer.py", "controller.py",
 }  # fmt: skip
 NEVER = {"judge": {"torch", "ray"}, "serving": {"calcgen_ray.train", "calcgen_ray.tune"}}
 
