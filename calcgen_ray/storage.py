@@ -117,21 +117,21 @@ class Mirror:
     def pull(self, path: Path) -> bool:
         """Brings a file or folder of the bucket into the copy; False where the bucket has none.
 
-        A file that is there with the size of the bucket's is taken as it is, unless it is asked
-        for by its own name.
+        A file that is there with the size and time of the bucket's is taken as it is, unless it is
+        asked for by its own name.
         """
         from pyarrow import fs
 
         remote = self._remote(path)
         info = self._fs.get_file_info(remote)
         if info.type == fs.FileType.File:
-            self._download(remote, path)
+            self._download(info, path)
             return True
         files = [f for f in self._walk(remote) if f.type == fs.FileType.File]
         for file in files:
             target = path / Path(file.path).relative_to(remote)
-            if not target.is_file() or target.stat().st_size != file.size:
-                self._download(file.path, target)
+            if not _same(target, file):
+                self._download(file, target)
         return bool(files)
 
     def names(self, path: Path) -> list[str]:
@@ -173,12 +173,22 @@ class Mirror:
         with file.open("rb") as source, self._fs.open_output_stream(target) as sink:
             shutil.copyfileobj(source, sink, 4 * 1024 * 1024)
 
-    def _download(self, remote: str, target: Path) -> None:
+    def _download(self, info: Any, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-        with self._fs.open_input_stream(remote) as source, draft.open("wb") as sink:
+        with self._fs.open_input_stream(info.path) as source, draft.open("wb") as sink:
             shutil.copyfileobj(source, sink, 4 * 1024 * 1024)
+        if info.mtime_ns:
+            os.utime(draft, ns=(info.mtime_ns, info.mtime_ns))
         os.replace(draft, target)
+
+
+def _same(target: Path, info: Any) -> bool:
+    """Whether a file of the copy was downloaded as the bucket has it now."""
+    if not target.is_file():
+        return False
+    stat = target.stat()
+    return bool(stat.st_size == info.size and stat.st_mtime_ns == (info.mtime_ns or 0))
 
 
 def fetch(uri: str) -> Path:

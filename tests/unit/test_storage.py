@@ -43,6 +43,24 @@ def test_what_one_puts_another_gets(mirror):
     assert here.names(here.root) == []
 
 
+def test_a_file_that_changed_within_its_size_is_brought_anew(mirror, monkeypatch):
+    here, there = mirror("a"), mirror("b")
+    put(here.root, {"run/x": "1", "run/y": "1"})
+    here.push(here.root / "run")
+    there.pull(there.root / "run")
+    put(here.root, {"run/x": "2"})
+    here.push(here.root / "run/x")
+    brought, download = [], Mirror._download
+
+    def noted(self, info, target):
+        brought.append(target.name)
+        download(self, info, target)
+
+    monkeypatch.setattr(Mirror, "_download", noted)
+    there.pull(there.root / "run")
+    assert brought == ["x"] and (there.root / "run/x").read_text() == "2"
+
+
 def test_the_manifest_comes_last(mirror, monkeypatch):
     here, order = mirror("a"), []
     put(here.root, {"c/calcgen.json": "{}", "c/a": "", "c/z": "", "c/t/part": ""})
