@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from calcgen_ray import cluster
@@ -17,18 +18,18 @@ from calcgen_ray.corpus import store
 from calcgen_ray.errors import CalcgenError, ResourceError, StoppedError, TrainingError
 from calcgen_ray.runtime import Device
 from calcgen_ray.storage import Mirror
-from calcgen_ray.train import journal, orphans, run
+from calcgen_ray.train import journal, lease, orphans, run
 from calcgen_ray.train.kept import CHECKPOINTS
 
 Listener = Callable[[journal.Entry], None]
 
 PULL_SECONDS = 3
 """Between two looks at a bucket's journal."""
-COLLECTIVE_SECONDS = 120
 STARTS = 10
 """How often in a row workers find no room for a minute, each after a node was lost."""
 START_SECONDS = 60
 """Of each: Ray Train's own limit."""
+COLLECTIVE_SECONDS = 120
 """A lost peer costs this long before a gloo or nccl call gives up; Ray's default is 1,800."""
 
 
@@ -49,8 +50,17 @@ def train(
         TrainingError: the workers failed more often than workers.max_failures allows.
         StoppedError: this process got SIGTERM; a checkpoint was saved after the step under way.
     """
-    if mirror is not None:
+    if mirror is None:
+        return _train(config, corpus, folder, listen, None)
+    mirror.check()
+    with lease.held(mirror, folder.name):
         _fetch(mirror, corpus, folder)
+        return _train(config, corpus, folder, listen, mirror)
+
+
+def _train(
+    config: Config, corpus: Path, folder: Path, listen: Listener, mirror: Mirror | None
+) -> run.TrainResult:
     run.prepare(config, folder)
     if mirror is not None:
         mirror.push(folder / run.CONFIG)
@@ -62,6 +72,7 @@ def train(
             path, pull = folder / journal.JOURNAL, mirror.pull if mirror else None
             told = stoppable(None if mirror else folder)
             with following(path, listen, pull), orphans.given_back(), told as asked:
+                cluster.await_room(config.workers, device, partial(_say, listen))
                 fit(
                     lambda: make_trainer(config, corpus, folder, device, mirror=mirror),
                     config.workers.max_failures,
@@ -72,26 +83,24 @@ def train(
                 raise StoppedError(
                     f"run {folder.name!r} was told to end and saved a checkpoint; "
                     "the same command goes on from there"
-                cluster.await_room(config.workers, device, partial(_say, listen))
                 )
         journal.write_table(folder / journal.JOURNAL, folder / journal.TABLE)
         return run.result(folder)
 
 
+def _say(listen: Listener, text: str) -> None:
+    """Tells what no worker wrote, as an entry that is not in the journal."""
+    listen({"event": "wait", "step": 0, "reason": text})
+
+
 def _fetch(mirror: Mirror, corpus: Path, folder: Path) -> None:
     """Makes this process's copy of the run the bucket's, and puts the corpus there."""
-    mirror.check()
     shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
     for name in (run.CONFIG, journal.JOURNAL):
         (folder / name).unlink(missing_ok=True)
     mirror.pull(folder)
     if not mirror.has(corpus / store.MANIFEST):
         mirror.push(corpus)
-
-def _say(listen: Listener, text: str) -> None:
-    """Tells what no worker wrote, as an entry that is not in the journal."""
-    listen({"event": "wait", "step": 0, "reason": text})
-
 
 
 def make_trainer(
@@ -101,6 +110,7 @@ def make_trainer(
     device: Device,
     callbacks: Sequence[Any] = (),
     mirror: Mirror | None = None,
+    patient: bool = False,
 ) -> Any:
     """A Ray Train V2 trainer whose workers run the loop.
 
@@ -109,6 +119,7 @@ def make_trainer(
     from ray.train import FailureConfig, RunConfig, ScalingConfig
 
     from calcgen_ray.train.group import ProcessGroup
+    from calcgen_ray.train.trainer import Trainer
     from calcgen_ray.train.worker import train_worker
 
     workers = config.workers
@@ -118,7 +129,6 @@ def make_trainer(
             "config": config.model_dump(mode="json"),
             "corpus": str(corpus.relative_to(mirror.root) if mirror else corpus.resolve()),
             "folder": str(folder.relative_to(mirror.root) if mirror else folder.resolve()),
-    from calcgen_ray.train.trainer import Trainer
             "bucket": mirror.uri if mirror else None,
             "device": device,
         },
@@ -151,17 +161,19 @@ def fit(make: Callable[[], Any], retries: int) -> None:
 
     Raises:
         CalcgenError: the one that a worker raised, if it was ours.
+        ResourceError: workers that had been lost found no room `STARTS` times in a row.
         TrainingError: any other failure, by its first line.
     """
     from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
     from ray.train import TrainingFailedError
+    from ray.train.v2._internal import exceptions as ours
 
     losses = (RayActorError, NodeDiedError, ObjectLostError, ours.WorkerGroupStartupFailedError)
     waits = 0
     while True:
+        begin = time.monotonic()
         try:
             make().fit()
-        ResourceError: workers that had been lost found no room `STARTS` times in a row.
             return
         except TrainingFailedError as error:
             cause = getattr(error, "controller_failure", None)
@@ -174,7 +186,6 @@ def fit(make: Callable[[], Any], retries: int) -> None:
                 retries -= 1
             else:
                 raise _told(error) from None
-    from ray.train.v2._internal import exceptions as ours
 
 
 def _no_room(workers: int) -> str:
@@ -185,7 +196,6 @@ def _no_room(workers: int) -> str:
     )
 
 
-        begin = time.monotonic()
 def _told(error: Exception) -> CalcgenError:
     """A failure in one line."""
     failures = getattr(error, "worker_failures", {}) or {}
