@@ -22,9 +22,12 @@ SILENT_SECONDS = 120.0
 """A connection on which nothing came for so long is made anew."""
 LOST_SECONDS = 60.0
 """How long a head may not answer before its job is given up."""
-STOP_SECONDS = 30.0
+GRACE_SECONDS = 90
+"""What a job that is stopped has to save a checkpoint; by itself Ray waits for 3 s."""
 ADDRESSES = ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS")
-VARIABLES = {**TRAIN_DEFAULTS, "COLUMNS": "120"}
+VARIABLES = {
+    **TRAIN_DEFAULTS, "COLUMNS": "120", "RAY_JOB_STOP_WAIT_TIME_S": str(GRACE_SECONDS)
+}  # fmt: skip
 """Of a job's processes; its tables are drawn for nobody's terminal."""
 
 
@@ -110,17 +113,18 @@ class Jobs:
 
     def follow(self, ident: str) -> Iterator[str]:
         """What a job prints, from its beginning, as it comes, until it is over."""
-        seen, lost = 0, time.monotonic()
+        seen = 0
         while True:
             place = 0
             for piece in self._tail(ident):
                 fresh = piece[max(0, seen - place) :]
                 place += len(piece)
                 seen = max(seen, place)
-                lost = time.monotonic()
                 if fresh:
                     yield fresh
-            if self._over(ident, lost):
+            if self._over(ident):
+                if rest := self.log(ident)[seen:]:  # the connection may have ended before the job
+                    yield rest
                 return
             time.sleep(1.0)
 
@@ -129,20 +133,25 @@ class Jobs:
         if not self.get(ident).over:
             with self._asked(ident):
                 self._client.stop_job(ident)
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + GRACE_SECONDS + 10
         while not (found := self.get(ident)).over and time.monotonic() < deadline:
             time.sleep(0.3)
         return found
 
-    def _over(self, ident: str, lost: float) -> bool:
-        """Asks the head first, which has a time limit; Ray's client has none."""
-        try:
-            head.ask(self.address, self._token)
-        except ResourceError as error:
-            if time.monotonic() - lost > LOST_SECONDS:
-                raise JobError(f"{ident}: lost sight of it: {error}") from None
-            return False
-        return self.get(ident).over
+    def _over(self, ident: str) -> bool:
+        """Whether a job is over; a head that does not answer is asked again.
+
+        The head itself is asked first, which has a time limit; Ray's client has none.
+        """
+        deadline = time.monotonic() + LOST_SECONDS
+        while True:
+            try:
+                head.ask(self.address, self._token)
+                return self.get(ident).over
+            except (ResourceError, JobError) as error:
+                if time.monotonic() > deadline:
+                    raise JobError(f"{ident}: lost sight of it: {error}") from None
+            time.sleep(1.0)
 
     def _tail(self, ident: str) -> Iterator[str]:
         """Pieces of the log until the connection ends, for whatever reason."""
