@@ -11,7 +11,7 @@ from typing import Any
 from calcgen_ray.corpus.folder import document_paths
 from calcgen_ray.errors import DataError, ResourceError
 from calcgen_ray.jobs.work import Work
-from calcgen_ray.storage import is_bucket
+from calcgen_ray.storage import is_bucket, refuse_bucket
 
 FOLDERS, MODEL, TARGETS, KEYS = "corpus.folders", "model", "checkpoint", "serve.keys_file"
 BUILT_IN = ("embedded", "embedded-random")
@@ -75,6 +75,7 @@ def place(work: Work, here: Path, *, same_machine: bool) -> Placed:
     Raises:
         DataError: a folder of the corpus that is not there, or cannot be there on the cluster.
         ResourceError: a `run.storage` that would go with the job.
+        ConfigError: a bucket for another verb than train.
     """
     new: dict[tuple[str, str], str] = {}
     travel: list[Named] = []
@@ -116,6 +117,8 @@ def _stays(one: Named, here: Path) -> list[str]:
 
 def _storage(work: Work, here: Path, same_machine: bool) -> str:
     storage = work.config.run.storage
+    if work.verb != "train":
+        refuse_bucket(storage)
     if Path(storage).is_absolute() or is_bucket(storage):
         return storage
     if same_machine:

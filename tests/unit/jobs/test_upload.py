@@ -3,13 +3,14 @@
 import os
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from calcgen_ray import settings
-from calcgen_ray.errors import DataError, ResourceError
+from calcgen_ray.errors import ConfigError, DataError, ResourceError
 from calcgen_ray.jobs import paths, upload, work
 from calcgen_ray.jobs.upload import MIB, File, Upload
 
@@ -114,6 +115,14 @@ def test_storage_must_outlive_the_job(here):
     near = paths.place(asked, here, same_machine=True)
     assert near.work.config.run.storage == str(here / "runs")
     assert near.work.config.run_name == asked.config.run_name
+
+
+def test_a_bucket_is_for_training_alone():
+    bucket = "run.storage=s3://bucket/runs"
+    assert paths.place(work.make("train", [bucket]), Path.cwd(), same_machine=False)
+    for verb in ("tune", "run", "pretrain"):
+        with pytest.raises(ConfigError, match="only `calcgen train` works in a bucket"):
+            paths.place(work.make(verb, [bucket]), Path.cwd(), same_machine=False)
 
 
 def test_too_much_is_refused_with_the_sum(here):
