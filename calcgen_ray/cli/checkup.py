@@ -1,4 +1,4 @@
-"""What `calcgen doctor` tries: storage, memory, ports, token, registry; and what helps."""
+"""What `calcgen doctor` tries: storage, memory, ports, token, registry, sandbox; and what helps."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from calcgen_ray.errors import CalcgenError
 from calcgen_ray.jobs import token
+from calcgen_ray.judge.isolation.layers import Layer
 from calcgen_ray.registry.store import Registry
 from calcgen_ray.storage import Mirror, is_bucket
 
@@ -19,6 +20,20 @@ SERVE, DASHBOARD = 8000, 8265
 LEAST_DISK, LEAST_MEMORY = 5, 6
 """GiB, below which `make demo` may not come to its end."""
 GIB = 2**30
+NAMESPACES = (
+    "let users make namespaces: sysctl user.max_user_namespaces above 0, on Debian "
+    "kernel.unprivileged_userns_clone=1, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; "
+    "in a container also a seccomp profile that allows unshare and mount"
+)
+REMEDIES = {
+    **dict.fromkeys(
+        ("user namespace", "network namespace", "IPC namespace", "mount namespace",
+         "private folder", "PID namespace", "capabilities"), NAMESPACES,
+    ),
+    "Landlock": "take a kernel of 5.13 or newer, with landlock in /sys/kernel/security/lsm",
+    "seccomp": "take a kernel with CONFIG_SECCOMP_FILTER, and x86-64 or arm64",
+}  # fmt: skip
+"""Of the sandbox's layers; the others need nothing but Linux."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +54,13 @@ def checkup(storage: str, environment: Mapping[str, str]) -> list[Check]:
         _token(environment),
         *([] if is_bucket(storage) else [_registry(Path(storage))]),
     ]
+
+
+def remedy_of(layer: Layer) -> str:
+    """What brings back a layer of the sandbox that does not hold; "" where it holds."""
+    if layer.on:
+        return ""
+    return REMEDIES.get(layer.name, "needs Linux; there, report it with this output")
 
 
 def _folder(storage: Path) -> Check:

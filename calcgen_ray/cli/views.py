@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calcgen_ray import cluster, runtime, settings
-from calcgen_ray.cli.checkup import checkup
+from calcgen_ray.cli.checkup import checkup, remedy_of
 from calcgen_ray.cli.screen import Screen, text_of
 from calcgen_ray.config import Config
 from calcgen_ray.judge.isolation.layers import probe
@@ -53,9 +53,11 @@ def show_doctor(screen: Screen, storage: str, *, json: bool) -> None:
     checks = checkup(storage, os.environ)
     screen.table("tried", [{"what": c.name, "found": c.found, "what to do": c.remedy or "-"}
                            for c in checks])  # fmt: skip
-    layers = [{"layer": layer.name, "holds": "on" if layer.on else "off", "reason": layer.reason}
-              for layer in probe()]  # fmt: skip
-    screen.table("sandbox: each layer tried by what it must deny", layers)
+    layers = [{"layer": layer.name, "holds": "on" if layer.on else "off", "reason": layer.reason,
+               "remedy": remedy_of(layer)} for layer in probe()]  # fmt: skip
+    screen.table("sandbox: each layer tried by what it must deny",
+                 [{"layer": row["layer"], "holds": row["holds"], "reason": row["reason"] or "-",
+                   "what to do": row["remedy"] or "-"} for row in layers])  # fmt: skip
     if json:
         tried = [{"name": c.name, "found": c.found, "remedy": c.remedy} for c in checks]
         screen.json({**facts, "tried": tried, "sandbox": layers})

@@ -6,6 +6,9 @@ import pytest
 
 from calcgen_ray.cli import checkup
 from calcgen_ray.cli.checkup import checkup as tried
+from calcgen_ray.cli.checkup import remedy_of
+from calcgen_ray.judge.isolation.confinement import LAYERS
+from calcgen_ray.judge.isolation.layers import Layer
 
 
 def of(name, storage, environment=None):
@@ -51,3 +54,12 @@ def test_a_damaged_registry(tmp_path):
     (tmp_path / "registry").mkdir()
     (tmp_path / "registry" / "promoted.json").write_text("{")
     assert "damaged" in of("registry", tmp_path).found
+
+
+def test_a_layer_of_the_sandbox_that_does_not_hold_has_a_remedy():
+    for name in LAYERS:
+        assert not remedy_of(Layer(name, True))
+        assert remedy_of(Layer(name, False, "Operation not permitted"))
+    assert "max_user_namespaces" in remedy_of(Layer("user namespace", False))
+    assert "5.13" in remedy_of(Layer("Landlock", False))
+    assert set(checkup.REMEDIES) <= set(LAYERS)
