@@ -9,6 +9,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from calcgen_ray.cluster import SERVE_DEFAULTS
+
 ROOT = Path(__file__).parents[3]
 CLOUDS = ("aws", "gcp")
 
@@ -93,3 +95,13 @@ def test_it_opens_with_its_command_and_says_what_to_fill_in(cloud):
     comment = text.split("cluster_name")[0]
     assert f"ray up cluster/{cloud}.yaml" in comment and "ray down" in comment
     assert "Fill in first" in comment and "FILL-IN" in text
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_serve_has_the_settings_of_the_clusters_that_calcgen_starts(cloud):
+    config = load(cloud)
+    for role in ("head", "worker"):
+        command = config[f"{role}_start_ray_commands"][1]
+        told = dict(re.findall(r"(RAY_SERVE_\w+)=(\S+)", command))
+        assert len(told) == 3 and told.items() <= SERVE_DEFAULTS.items()
+        assert command.index("RAY_SERVE_") < command.index("ray start")
