@@ -2,8 +2,9 @@
 
 Every worker has the same rows a step whatever their number (weak scaling, as a cluster is used), a
 thread and the machine's number format. Arms of the embedded size take turns, so that a machine that
-slows down slows them all; those of 350M, whose steps take a minute, run once. A figure is a median
-over the steps after each run's first 6, or after its first where it is shorter.
+slows down slows them all: a ratio is the median of those of each round, whose arms ran one after
+the other. Those of 350M, whose steps take minutes, run once. Of a run its median step counts, after
+its first 4, or after its first where it is shorter.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from calcgen_ray import settings
@@ -23,9 +25,10 @@ from calcgen_ray.errors import RunError
 from calcgen_ray.train import journal
 
 NAME = "bench-scale"
-STEPS, WARM, ROUNDS, ROWS = 24, 6, 3, 64
-LARGE_ROWS, LARGE_BLOCK, LARGE_STEPS = 16, 512, 4
-"""Rows of a worker's step, the article's 64 at the embedded size: 16,384 places; 8,192 at 350M."""
+STEPS, WARM, ROUNDS, ROWS = 14, 4, 3, 32
+LARGE_ROWS, LARGE_BLOCK, LARGE_STEPS = 8, 512, 3
+"""Rows of a worker's step: 8,192 places at the embedded size, as the article's 64 rows of 128; at
+350M 4,096."""
 MAKE_LARGE = """
 import sys
 import torch
@@ -42,23 +45,15 @@ load_model_tokenizer("embedded").save_pretrained(sys.argv[1])
 
 @dataclass
 class Arm:
-    """One way to run: `seconds` and `tokens` of its steps, `first` from the command to step 1."""
+    """One way to run. Of each run: its median step's seconds and useful tokens a second of all
+    workers, and seconds from the command to step 1."""
 
     name: str
     workers: int
     ray: bool
     seconds: list[float] = field(default_factory=list)
-    tokens: list[int] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
-
-    @property
-    def step_s(self) -> float:
-        return _median(self.seconds)
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Useful tokens a second of all workers."""
-        return _median([t / s for t, s in zip(self.tokens, self.seconds, strict=True)])
 
     def run(self, config: Config, corpus: Path, folder: Path) -> None:
         """Trains once more in a new folder.
@@ -82,8 +77,8 @@ class Arm:
         steps = [e for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
         self.first.append(steps[0]["time"] - begin)
         settled = steps[WARM:] or steps[1:]  # Ray's own processes are busy for some seconds more
-        self.seconds += [step["seconds"] for step in settled]
-        self.tokens += [step["tokens"] for step in settled]
+        self.seconds.append(median(step["seconds"] for step in settled))
+        self.rates.append(median(step["tokens"] / step["seconds"] for step in settled))
         shutil.rmtree(folder)
 
 
@@ -119,18 +114,19 @@ def bench_scale(
         for arm in arms:
             arm.run(small.of(config, arm.workers), corpus, Path(config.run.storage) / NAME)
     found: dict[str, Any] = {
-        "speedup_embedded": round(two.tokens_per_s / one.tokens_per_s, 3),
-        "ray_over_torchrun": round(two.step_s / plain.step_s, 3),
-        "ray_start_s": round(_median(two.first) - _median(plain.first), 1),
+        "speedup_embedded": round(_ratio(two.rates, one.rates), 3),
+        "ray_over_torchrun": round(_ratio(two.seconds, plain.seconds), 3),
+        "ray_start_s": round(median(two.first) - median(plain.first), 1),
     }
     say(", ".join(f"{key} {value}" for key, value in found.items()))
     if large:
         big = _large(config, corpus, say)
-        found["speedup_350m"] = round(big[1].tokens_per_s / big[0].tokens_per_s, 3)
+        found["speedup_350m"] = round(_ratio(big[1].rates, big[0].rates), 3)
         arms += big
     found["arms"] = {
-        arm.name: {"step_s": round(arm.step_s, 3), "tokens_per_s": round(arm.tokens_per_s),
-                   "first_step_s": round(_median(arm.first), 1), "steps": len(arm.seconds)}
+        arm.name: {"step_s": round(median(arm.seconds), 3),
+                   "tokens_per_s": round(median(arm.rates)),
+                   "first_step_s": round(median(arm.first), 1), "runs": len(arm.seconds)}
         for arm in arms
     }  # fmt: skip
     return found
@@ -152,5 +148,6 @@ def _large(config: Config, corpus: Path, say: Callable[[str], None]) -> list[Arm
     return arms
 
 
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
+def _ratio(these: list[float], those: list[float]) -> float:
+    """The median over the rounds."""
+    return median(mine / other for mine, other in zip(these, those, strict=True))
