@@ -6,8 +6,11 @@ import csv
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from calcgen_ray.errors import TrainingError
 
 JOURNAL = "metrics.jsonl"
 TABLE = "metrics.csv"
@@ -17,8 +20,12 @@ Entry = dict[str, Any]
 
 
 def append(path: Path, entry: Entry) -> None:
-    """Adds one line and hands it to the system, so that a reader sees whole lines only."""
-    with path.open("a", encoding="utf-8") as stream:
+    """Adds one line and hands it to the system, so that a reader sees whole lines only.
+
+    Raises:
+        TrainingError: the storage refuses it.
+    """
+    with _told(path), path.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(entry) + "\n")
 
 
@@ -42,11 +49,16 @@ def read_from(path: Path, place: int) -> tuple[list[Entry], int]:
 
 
 def rewind(path: Path, step: int) -> None:
-    """Drops what lies after `step`: a resumed run does it again."""
+    """Drops what lies after `step`: a resumed run does it again.
+
+    Raises:
+        TrainingError: the storage refuses it.
+    """
     kept = [entry for entry in read(path) if entry["step"] <= step]
     draft = path.with_name(f".{path.name}")
-    draft.write_text("".join(json.dumps(entry) + "\n" for entry in kept), "utf-8")
-    os.replace(draft, path)
+    with _told(path):
+        draft.write_text("".join(json.dumps(entry) + "\n" for entry in kept), "utf-8")
+        os.replace(draft, path)
 
 
 def write_table(path: Path, target: Path) -> None:
@@ -57,6 +69,17 @@ def write_table(path: Path, target: Path) -> None:
         writer = csv.DictWriter(stream, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TrainingError(
+            f"{path}: could not be written: {error.strerror or error}; the checkpoints are whole: "
+            "mend the storage, and the same command goes on from the newest"
+        ) from None
 
 
 def _entries(text: str) -> Iterator[Entry]:

@@ -6,6 +6,7 @@ import resource
 import shutil
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ import torch
 from calcgen_ray.errors import CheckpointError, TrainingError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.model.loading import load_model
-from calcgen_ray.train import kept, state
+from calcgen_ray.train import journal, kept, state
 from calcgen_ray.train.kept import Kept
 from calcgen_ray.train.optimizer import make_optimizer
 from calcgen_ray.training_config import OptimConfig
@@ -154,3 +155,10 @@ def test_errors_that_stay_end_the_run(run, fill, monkeypatch, numbers):
         Kept(run).write(fill, 2, {}, keep=1)
     assert not left
     assert checkpoints.latest(run / kept.CHECKPOINTS).step == 1
+
+
+def test_a_journal_that_cannot_be_written_is_one_line():
+    full = Path("/dev/full")
+    for attempt in (lambda: journal.append(full, {}), lambda: journal.rewind(Path("/proc/x"), 1)):
+        with pytest.raises(TrainingError, match=r"could not be written: .*goes on from the newest"):
+            attempt()
