@@ -108,7 +108,7 @@ class Machines:
         self.state = lifecycle.up(folder, self.plan)
 
     def job(self, verb, config, corpus, folder):
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder.parent / f"{folder.name}.yaml"
         path.write_text(settings.dump(config))
         arguments = [str(path), str(corpus), str(folder)]

@@ -1,16 +1,25 @@
-"""Storage that a node does not see, as one whose mount was forgotten."""
+"""Storage that a node does not see, a disk that fills up or turns read-only, and busy runs."""
 
 import os
 import shutil
+import signal
 import subprocess
 import time
+from contextlib import suppress
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from calcgen_ray import settings
 from calcgen_ray.local_cluster import lifecycle, plan
+from calcgen_ray.model import checkpoint as checkpoints
+from calcgen_ray.train.kept import CHECKPOINTS
+
+from .conftest import Job
 
 pytestmark = [pytest.mark.chaos, pytest.mark.ray, pytest.mark.timeout(600)]
+DISK_MIB = 30
 
 
 @pytest.fixture
@@ -62,3 +71,103 @@ def test_a_plan_that_cannot_fit_is_refused_within_a_minute(machines, tiny_config
     assert job.wait(120) == 2
     assert "workers.count=2 x 2 CPU = 4 CPU, but the cluster has 2, its largest node 1" in job.log
     assert time.monotonic() - began < 60
+
+
+@pytest.fixture(scope="module")
+def saving(tiny_config):
+    return settings.replace(
+        tiny_config,
+        {"workers.count": 2, "train.epochs": 4, "train.batch_size": 2, "train.checkpoint_steps": 3},
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken(machines, saving, corpus, tmp_path_factory):
+    job = machines.job("train", saving, corpus, tmp_path_factory.mktemp("unbroken") / "run")
+    assert job.wait() == 0, job.log[-2000:]
+    return weights(job)
+
+
+def weights(job):
+    return load_file(checkpoints.latest(job.folder / CHECKPOINTS).path / "model.safetensors")
+
+
+def mount(*words):
+    subprocess.run(["mount", *map(str, words)], check=True)
+
+
+def saved(entries):
+    return any(entry["event"] == "checkpoint" for entry in entries)
+
+
+def check_end(job, machines, reason):
+    """The run ended with a line and gave all back."""
+    assert job.wait(120) == 1, job.log[-2000:]
+    [line] = [line for line in job.log.splitlines() if line.startswith("error: ")]
+    assert "could not be" in line and reason in line and "are whole" in line
+    assert machines.left() == (2, 2, 0)
+
+
+def check_goes_on(job, unbroken):
+    job.start()
+    assert job.wait() == 0, job.log[-2000:]
+    assert len([entry for entry in job.journal if entry["event"] == "start"]) > 1
+    after = weights(job)
+    assert all(torch.equal(after[name], value) for name, value in unbroken.items())
+
+
+def test_a_disk_that_fills_up_ends_the_run_whole(machines, saving, unbroken, corpus, tmp_path):
+    disk = tmp_path / "run"  # and the driver's log beside it
+    disk.mkdir()
+    mount("-t", "tmpfs", "-o", f"size={DISK_MIB}m", "none", disk)
+    try:
+        job = machines.job("train", saving, corpus, disk)
+        assert job.until(saved)
+        with suppress(OSError), (disk / "others").open("wb", buffering=0) as file:
+            while file.write(bytes(2**16)):
+                pass
+        check_end(job, machines, "No space left on device")
+        (disk / "others").unlink()
+        check_goes_on(job, unbroken)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_disk_that_turns_read_only_ends_the_run_whole(
+    machines, saving, unbroken, corpus, tmp_path
+):
+    job = machines.job("train", saving, corpus, tmp_path / "run")
+    assert job.until(saved)
+    kept = job.folder / CHECKPOINTS
+    mount("--bind", kept, kept)
+    try:
+        mount("-o", "remount,bind,ro", kept)
+        check_end(job, machines, "Read-only file system")
+    finally:
+        subprocess.run(["umount", "--lazy", str(kept)], check=True)
+    check_goes_on(job, unbroken)
+
+
+def test_a_run_that_is_under_way_is_not_begun_twice(machines, saving, unbroken, corpus, tmp_path):
+    first = machines.job("train", saving, corpus, tmp_path / "run")
+    assert first.until(saved)
+    second = Job("train", first.arguments, first.variables, first.folder)
+    assert second.wait(60) == 2 and "under way in another process" in second.log
+    assert first.wait() == 0, first.log[-2000:]
+    after = weights(first)
+    assert all(torch.equal(after[name], value) for name, value in unbroken.items())
+
+
+def test_a_busy_cluster_is_an_error_within_a_minute(machines, saving, corpus, tmp_path):
+    first = machines.job(
+        "train", settings.replace(saving, {"train.epochs": 1000}), corpus, tmp_path / "long"
+    )
+    assert first.until(saved)
+    began = time.monotonic()
+    second = machines.job("train", saving, corpus, tmp_path / "second")
+    assert second.wait(120) == 2
+    assert "workers.count=2 x 1 CPU: the cluster is busy" in second.log
+    assert time.monotonic() - began < 75  # a minute, and a driver's own start
+    first.process.send_signal(signal.SIGTERM)
+    assert first.wait(60) == 143
+    assert machines.left() == (2, 2, 0)
