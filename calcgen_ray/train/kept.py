@@ -88,12 +88,15 @@ class Kept:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """Makes safetensors' errors of input and output the system's own."""
-    from safetensors import SafetensorError
+    """Makes errors of input and output of what is written in Rust the system's own.
 
+    Those of safetensors are its SafetensorError, those of tokenizers a plain Exception.
+    """
     try:
         yield
-    except SafetensorError as error:
+    except OSError:
+        raise
+    except Exception as error:
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise

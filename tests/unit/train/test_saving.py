@@ -162,3 +162,19 @@ def test_a_journal_that_cannot_be_written_is_one_line():
     for attempt in (lambda: journal.append(full, {}), lambda: journal.rewind(Path("/proc/x"), 1)):
         with pytest.raises(TrainingError, match=r"could not be written: .*goes on from the newest"):
             attempt()
+
+
+def test_a_tokenizer_that_finds_the_disk_full_is_the_same_line(run):
+    def fill(draft):
+        raise Exception("No space left on device (os error 28)")  # as tokenizers does
+
+    with pytest.raises(TrainingError, match="could not be saved: No space left on device"):
+        Kept(run).write(fill, 2, {}, 3)
+
+
+def test_other_errors_of_a_save_stay_themselves(run):
+    def fill(draft):
+        raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        Kept(run).write(fill, 2, {}, 3)
