@@ -2,8 +2,8 @@
 
 A bucket knows no lock. Who finds another's file watches it: where it is written anew, its owner is
 at work; where it is not, its owner is gone, and the file is taken over. Whoever trains and finds
-another's name in its file ends: it was silent for so long that it was taken for gone. What both
-wrote until then is the same, since a run's weights depend on its configuration and corpus alone.
+another's name in its file ends: it was silent for so long that it was taken for gone. The
+weights of both are the same, since they depend on the run's configuration and corpus alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from calcgen_ray.errors import ConfigError
+from calcgen_ray.errors import ConfigError, ResourceError
 from calcgen_ray.storage import Mirror
 
 BEAT_SECONDS = 5.0
@@ -33,10 +33,13 @@ def held(mirror: Mirror, name: str) -> Iterator[None]:
 
     Raises:
         ConfigError: another process trains it, or took it over while this one was silent.
-        OSError: the bucket does not answer when the run is taken.
+        ResourceError: the bucket does not answer when the run is taken.
     """
     lease = Lease(mirror, name)
-    lease.take()
+    try:
+        lease.take()
+    except OSError as error:
+        raise ResourceError(f"run.storage: {mirror.uri}: {str(error).splitlines()[0]}") from None
     done = threading.Event()
     thread = threading.Thread(target=lease.keep, args=(done,), daemon=True)
     thread.start()

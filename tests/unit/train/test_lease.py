@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from calcgen_ray.errors import ConfigError
+from calcgen_ray.errors import ConfigError, ResourceError
 from calcgen_ray.storage import Mirror
 from calcgen_ray.train import lease
 from calcgen_ray.train.lease import Lease, held
@@ -76,6 +76,16 @@ def test_who_was_taken_over_ends_with_a_line(machine):
             other.write()
     assert mirror.names(mirror.root) == [".lease-run.json"]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_bucket_that_refuses_the_claim_is_one_line(machine, monkeypatch):
+    def refuse(self, path):
+        raise OSError("When uploading: access denied")
+
+    monkeypatch.setattr(Mirror, "push", refuse)
+    told = pytest.raises(ResourceError, match=r"run\.storage: file:.*access denied")
+    with told, held(machine("a"), "run"):
+        pass
 
 
 def test_an_interrupt_is_an_interrupt(machine):
