@@ -1,6 +1,7 @@
 """Two workers over one, and Ray over plain torchrun: each arm is a command of its own.
 
-Every worker has the same rows a step whatever their number (weak scaling, as a cluster is used), a
+A worker is asked for the same rows a step whatever their number (weak scaling, as a cluster is
+used), and has up to a tenth fewer, since an epoch's rows are dealt evenly over its steps; it has a
 thread and the machine's number format. Arms of the embedded size take turns, so that a machine that
 slows down slows them all: a ratio is the median of those of each round, whose arms ran one after
 the other. Those of 350M, whose steps take minutes, run once. Of a run its median step counts, after

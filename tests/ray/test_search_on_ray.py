@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def ray_cluster():
-    """With a dashboard: what frees a trial's resources asks it."""
+    """As a search starts its own."""
     cluster.connect(dashboard=False)
     yield
     cluster.disconnect()

@@ -118,7 +118,7 @@ def test_a_worker_that_is_told_to_end_saves_first(two_workers, corpus, tmp_path)
 
 
 def begin(config, corpus, folder):
-    """A command that trains, once it has saved a checkpoint more; and it as a list of words."""
+    """A command that trains, once it has saved a checkpoint; and it as a list of words."""
     command = [sys.executable, "-c", DRIVER, json.dumps(config.model_dump(mode="json")),
                str(corpus), str(folder)]  # fmt: skip
     driver = subprocess.Popen(command, **QUIET)
