@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,16 @@ TRAIN_DEFAULTS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a worker's end is seen a second sooner than at 2
 }
 """What Train and Tune take from the environment of the driver."""
-
 OWN_DEFAULTS = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # nobody takes this machine away
 }
 """The same, on a cluster that is started on this machine for one command."""
+SMALL_DEFAULTS = {
+    "RAY_worker_niceness": "0",
+    "RAY_enable_metrics_collection": "0",  # nobody asks for them, nor for tasks' events
+    "RAY_task_events_report_interval_ms": "0",
+}
+"""What the processes of such a cluster take where it has no dashboard."""
 
 
 def connect(*, dashboard: bool = True) -> None:
@@ -48,13 +53,16 @@ def connect(*, dashboard: bool = True) -> None:
 
     Args:
         dashboard: of a cluster that is started, for `serve status` and other machines' questions.
-            It takes ten processes, and a few per cent of two busy cores. Without it workers have
-            the priority of this process, and with it Ray's lower one, beside an endpoint's others.
+            It takes ten processes, and a few per cent of two busy cores. Without it the cluster
+            is a small one (`head.py`) and workers have the priority of this process, with it Ray's
+            lower one, beside an endpoint's others.
 
     Raises:
         ResourceError: the named cluster does not answer.
     """
     import ray
+
+    from calcgen_ray.head import small
 
     if ray.is_initialized():
         return
@@ -74,12 +82,12 @@ def connect(*, dashboard: bool = True) -> None:
                 "was sent: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
             ) from None
         return
-    alone = {} if dashboard else {"RAY_worker_niceness": "0"}
-    for name, value in (SERVE_DEFAULTS | OWN_DEFAULTS | alone).items():
+    for name, value in (OWN_DEFAULTS | (SERVE_DEFAULTS if dashboard else SMALL_DEFAULTS)).items():
         os.environ.setdefault(name, value)
     quiet |= {"num_cpus": cpu_count(), "object_store_memory": OBJECT_STORE_BYTES,
               "include_dashboard": dashboard}  # fmt: skip
-    ray.init(address="local", **quiet)
+    with nullcontext() if dashboard else small():
+        ray.init(address="local", **quiet)
 
 
 def disconnect() -> None:

@@ -7,7 +7,7 @@ PACKAGE = Path(__file__).parents[2] / "calcgen_ray"
 
 LAYERS = {
     "errors": 0, "space": 0, "section": 0, "training_config": 0, "config": 0, "storage": 0,
-    "settings": 0, "problem": 0, "runtime": 0,
+    "settings": 0, "problem": 0, "runtime": 0, "head": 0,
     "cluster": 1, "judge": 1, "model": 1,
     "local_cluster": 2, "corpus": 2, "generate": 2, "registry": 2,
     "train": 3, "evaluate": 3, "jobs": 3,
@@ -24,7 +24,7 @@ WITHIN = {
 }  # fmt: skip
 RAY_FILES = {
     "driver.py", "worker.py", "group.py", "trial.py", "orphans.py", "cluster.py", "deployment.py",
-    "trainer.py", "controller.py",
+    "trainer.py", "controller.py", "head.py",
 }  # fmt: skip
 NEVER = {"judge": {"torch", "ray"}, "serving": {"calcgen_ray.train", "calcgen_ray.tune"}}
 
