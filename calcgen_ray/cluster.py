@@ -17,7 +17,7 @@ from calcgen_ray.storage import Mirror, is_bucket, try_out
 from calcgen_ray.training_config import WorkersConfig
 
 OBJECT_STORE_BYTES = 256 * 1024 * 1024
-ROOM_SECONDS = 50.0
+ROOM_SECONDS = 40.0
 """How long workers wait for other work to end before a training begins."""
 SERVE_DEFAULTS = {
     "RAY_SERVE_LOG_TO_STDERR": "0",
