@@ -90,3 +90,13 @@ class ServeError(RunError):
 
 class JobError(RunError):
     """A job on a cluster failed or was stopped, or its cluster was lost."""
+
+
+def ours(error: BaseException | None) -> CalcgenError | None:
+    """The first error of this tree among an error and its causes, Ray's wrappings included."""
+    while error is not None:
+        if isinstance(error, CalcgenError):
+            return error
+        inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
+        error = inner or error.__cause__
+    return None

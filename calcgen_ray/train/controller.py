@@ -12,8 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.failure_handling import (
+    DefaultFailurePolicy,
+    FailureDecision,
+)
 from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2._internal.execution.worker_group import WorkerGroup
+
+from calcgen_ray.errors import InputError, ours
 
 
 class Workers(WorkerGroup):
@@ -41,3 +47,13 @@ class FixedWorkers(FixedScalingPolicy):
 
     def _maybe_send_resource_request(self) -> None:
         pass
+
+
+class Failures(DefaultFailurePolicy):
+    """What was lost is begun again as Ray does it; what the caller must mend ends at once."""
+
+    def make_decision(self, training_failed_error: Any) -> FailureDecision:
+        failures = getattr(training_failed_error, "worker_failures", {})
+        if any(isinstance(ours(one), InputError) for one in failures.values()):
+            return FailureDecision.RAISE
+        return super().make_decision(training_failed_error)

@@ -15,7 +15,7 @@ from typing import Any
 from calcgen_ray import cluster
 from calcgen_ray.config import Config
 from calcgen_ray.corpus import store
-from calcgen_ray.errors import CalcgenError, ResourceError, StoppedError, TrainingError
+from calcgen_ray.errors import CalcgenError, ResourceError, StoppedError, TrainingError, ours
 from calcgen_ray.runtime import Device
 from calcgen_ray.storage import Mirror
 from calcgen_ray.train import journal, lease, orphans, run
@@ -166,9 +166,9 @@ def fit(make: Callable[[], Any], retries: int) -> None:
     """
     from ray.exceptions import NodeDiedError, ObjectLostError, RayActorError
     from ray.train import TrainingFailedError
-    from ray.train.v2._internal import exceptions as ours
+    from ray.train.v2._internal import exceptions as rays
 
-    losses = (RayActorError, NodeDiedError, ObjectLostError, ours.WorkerGroupStartupFailedError)
+    losses = (RayActorError, NodeDiedError, ObjectLostError, rays.WorkerGroupStartupFailedError)
     waits = 0
     while True:
         begin = time.monotonic()
@@ -177,7 +177,7 @@ def fit(make: Callable[[], Any], retries: int) -> None:
             return
         except TrainingFailedError as error:
             cause = getattr(error, "controller_failure", None)
-            if isinstance(cause, ours.WorkerGroupStartupTimeoutError):
+            if isinstance(cause, rays.WorkerGroupStartupTimeoutError):
                 at_once = time.monotonic() - begin < 2 * START_SECONDS  # nothing was trained before
                 waits = waits + 1 if at_once else 1
                 if waits >= STARTS:
@@ -200,7 +200,7 @@ def _told(error: Exception) -> CalcgenError:
     """A failure in one line."""
     failures = getattr(error, "worker_failures", {}) or {}
     for cause in failures.values():
-        found = _ours(cause)
+        found = ours(cause)
         if found is not None:
             return found
     if "out of memory" in str(error) or "out of memory" in str(failures):
@@ -212,15 +212,6 @@ def _told(error: Exception) -> CalcgenError:
     cause = next(iter(failures.values()), error)
     lines = [line for line in str(cause).strip().splitlines() if line.strip()]
     return TrainingError(f"training failed: {lines[-1] if lines else repr(cause)}")
-
-
-def _ours(error: BaseException | None) -> CalcgenError | None:
-    while error is not None:
-        if isinstance(error, CalcgenError):
-            return error
-        inner = getattr(error, "cause", None) or getattr(error, "_base_exc", None)
-        error = inner or error.__cause__
-    return None
 
 
 @contextmanager

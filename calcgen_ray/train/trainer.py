@@ -14,7 +14,7 @@ from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from calcgen_ray.train.controller import Controller, FixedWorkers
+from calcgen_ray.train.controller import Controller, Failures, FixedWorkers
 
 UNUSED = (datasets.DatasetsCallback, placement_group_callback.PlacementGroupCleanerCallback)
 
@@ -48,6 +48,7 @@ class Trainer(DataParallelTrainer):
     def _initialize_and_run_controller(self, **parts: Any) -> Any:
         if isinstance(parts["scaling_policy"], FixedScalingPolicy):
             parts["scaling_policy"] = FixedWorkers(self.scaling_config)
+        parts["failure_policy"] = Failures(self.run_config.failure_config)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         remote = ray.remote(num_cpus=0, scheduling_strategy=here)(Controller)
         controller = remote.remote(variables=get_env_vars_to_propagate(), **parts)

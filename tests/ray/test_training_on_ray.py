@@ -193,6 +193,7 @@ def test_a_busy_cluster_is_waited_for_and_then_named(two_workers, ray_cluster):
     assert len(told) == 2
 
 
-def test_an_error_in_a_worker_comes_back_as_itself(tiny_config, tmp_path, ray_cluster):
+def test_an_error_in_a_worker_comes_back_as_itself_at_once(tiny_config, tmp_path, ray_cluster):
+    patient = settings.replace(tiny_config, {"workers.max_failures": 1000})
     with pytest.raises(DataError, match="corpus build"):
-        train(tiny_config, tmp_path, tmp_path / "run", lambda e: None)
+        train(patient, tmp_path, tmp_path / "run", lambda e: None)

@@ -6,11 +6,13 @@ import time
 
 import pytest
 from ray.exceptions import ActorUnavailableError
-from ray.train import ControllerError, WorkerGroupError
+from ray.train import ControllerError, FailureConfig, WorkerGroupError
 from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+from ray.train.v2._internal.execution.failure_handling import FailureDecision
 
-from calcgen_ray.errors import DataError, ResourceError, TrainingError
+from calcgen_ray.errors import DataError, ResourceError, StoppedError, TrainingError
 from calcgen_ray.train import driver
+from calcgen_ray.train.controller import Failures
 from calcgen_ray.train.driver import fit
 
 
@@ -41,6 +43,20 @@ def test_others_come_down_to_a_line(cause, told):
     with pytest.raises(TrainingError, match=told) as error:
         fit(lambda: Failing(cause), 2)
     assert "\n" not in str(error.value)
+
+
+def test_what_the_caller_must_mend_is_not_begun_again():
+    policy = Failures(FailureConfig(max_failures=2))
+
+    def decide(*causes):
+        return policy.make_decision(WorkerGroupError("failed", dict(enumerate(causes))))
+
+    wrapped = RuntimeError("in a worker")
+    wrapped._base_exc = DataError("no cell")  # as Ray Train's own wrapping has it
+    assert decide(RuntimeError("connection closed by peer"), wrapped) == FailureDecision.RAISE
+    for cause in (RuntimeError("killed"), StoppedError("told to end")):
+        assert decide(cause) == FailureDecision.RETRY
+    assert decide(RuntimeError("a third")) == FailureDecision.RAISE
 
 
 class Losing:
