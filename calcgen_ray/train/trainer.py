@@ -54,8 +54,12 @@ class Trainer(DataParallelTrainer):
         controller = remote.remote(variables=get_env_vars_to_propagate(), **parts)
         if threading.current_thread() is threading.main_thread():
             self._register_sigint_handler(controller)
-        ray.get(controller.run.remote())
-        return ray.get(controller.get_result.remote())
+        try:
+            ray.get(controller.run.remote())
+            return ray.get(controller.get_result.remote())
+        finally:
+            # Left to end by itself it was seen to lock up in Ray's destructors, for good.
+            ray.kill(controller)
 
     def _register_sigint_handler(self, controller: Any) -> None:
         def end(number: int, frame: object) -> None:
