@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from calcgen_ray import settings
 from calcgen_ray.local_cluster import lifecycle, plan, processes
 from calcgen_ray.local_cluster.plan import Plan
+from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal
+from calcgen_ray.train.kept import CHECKPOINTS
 
 DRIVER = """
 import sys
@@ -79,6 +82,10 @@ class Job:
     def log(self):
         return (self.folder.parent / "driver.log").read_text("utf-8", "replace")
 
+    @property
+    def weights(self):
+        return load_file(checkpoints.latest(self.folder / CHECKPOINTS).path / "model.safetensors")
+
     def until(self, done, seconds=240):
         """Waits for `done(journal)`; False where the driver ended before."""
         deadline = time.monotonic() + seconds
@@ -113,6 +120,12 @@ class Machines:
         path.write_text(settings.dump(config))
         arguments = [str(path), str(corpus), str(folder)]
         return Job(verb, arguments, self.state.variables, folder)
+
+    def undisturbed(self, verb, config, corpus, folder):
+        """A job that nothing disturbed, at its end."""
+        job = self.job(verb, config, corpus, folder)
+        assert job.wait() == 0, job.log[-2000:]
+        return job
 
     def train_workers(self):
         """Process numbers of Ray Train's workers."""

@@ -9,11 +9,9 @@ from contextlib import suppress
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from calcgen_ray import settings
 from calcgen_ray.local_cluster import lifecycle, plan
-from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train.kept import CHECKPOINTS
 
 from .conftest import Job
@@ -83,13 +81,8 @@ def saving(tiny_config):
 
 @pytest.fixture(scope="module")
 def unbroken(machines, saving, corpus, tmp_path_factory):
-    job = machines.job("train", saving, corpus, tmp_path_factory.mktemp("unbroken") / "run")
-    assert job.wait() == 0, job.log[-2000:]
-    return weights(job)
-
-
-def weights(job):
-    return load_file(checkpoints.latest(job.folder / CHECKPOINTS).path / "model.safetensors")
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    return machines.undisturbed("train", saving, corpus, folder).weights
 
 
 def mount(*words):
@@ -112,7 +105,7 @@ def check_goes_on(job, unbroken):
     job.start()
     assert job.wait() == 0, job.log[-2000:]
     assert len([entry for entry in job.journal if entry["event"] == "start"]) > 1
-    after = weights(job)
+    after = job.weights
     assert all(torch.equal(after[name], value) for name, value in unbroken.items())
 
 
@@ -154,7 +147,7 @@ def test_a_run_that_is_under_way_is_not_begun_twice(machines, saving, unbroken, 
     second = Job("train", first.arguments, first.variables, first.folder)
     assert second.wait(60) == 2 and "under way in another process" in second.log
     assert first.wait() == 0, first.log[-2000:]
-    after = weights(first)
+    after = first.weights
     assert all(torch.equal(after[name], value) for name, value in unbroken.items())
 
 
@@ -167,7 +160,7 @@ def test_a_busy_cluster_is_an_error_within_a_minute(machines, saving, corpus, tm
     second = machines.job("train", saving, corpus, tmp_path / "second")
     assert second.wait(120) == 2
     assert "workers.count=2 x 1 CPU: the cluster is busy" in second.log
-    assert time.monotonic() - began < 75  # a minute, and a driver's own start
+    assert time.monotonic() - began < 60
     first.process.send_signal(signal.SIGTERM)
     assert first.wait(60) == 143
     assert machines.left() == (2, 2, 0)

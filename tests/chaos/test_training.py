@@ -10,11 +10,8 @@ import time
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from calcgen_ray import settings
-from calcgen_ray.model import checkpoint as checkpoints
-from calcgen_ray.train.kept import CHECKPOINTS
 
 from .conftest import kill
 
@@ -34,22 +31,18 @@ def config(tiny_config):
     )  # fmt: skip
 
 
-def weights(folder):
-    return load_file(checkpoints.latest(folder / CHECKPOINTS).path / "model.safetensors")
-
-
 @pytest.fixture(scope="module")
 def unbroken(machines, config, corpus, tmp_path_factory):
     """Weights and steps of a run that nothing disturbed."""
-    job = machines.job("train", config, corpus, tmp_path_factory.mktemp("unbroken") / "run")
-    assert job.wait() == 0, job.log[-2000:]
-    return weights(job.folder), job.journal[-1]["step"]
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    job = machines.undisturbed("train", config, corpus, folder)
+    return job.weights, job.journal[-1]["step"]
 
 
 def check(job, unbroken, machines):
     """The run came to its end, with the same weights to the bit, and nothing is left behind."""
     assert job.process.poll() == 0, job.log[-2000:]
-    after = weights(job.folder)
+    after = job.weights
     assert all(torch.equal(after[name], value) for name, value in unbroken[0].items())
     free, total, groups = machines.left()
     assert (free, groups) == (total, 0)
@@ -161,6 +154,6 @@ def test_an_elastic_run_goes_on_with_what_is_left(machines, config, corpus, unbr
     finally:
         machines.mend()
     assert [start["workers"] for start in starts(job)][-1] == 1
-    after = weights(job.folder)
+    after = job.weights
     for name, value in unbroken[0].items():  # sums in another order
         torch.testing.assert_close(after[name], value, atol=2e-3, rtol=0)
