@@ -32,7 +32,7 @@ def sample(tmp_path_factory):
     """The base's corpus as its preset makes it, with fewer problems and drills."""
     overrides = [
         f"run.storage={tmp_path_factory.mktemp('base')}", "corpus.packages=[sympy]",
-        "corpus.package_pieces=0", "corpus.synthetic.count=80", "corpus.drills=1500",
+        "corpus.package_pieces=0", "corpus.synthetic.count=40", "corpus.drills=400",
     ]  # fmt: skip
     return build(settings.load("base", overrides))
 
