@@ -110,12 +110,13 @@ class Size:
 
 
 def even_rows(count: int, rows: int) -> int:
-    """The rows of a worker's step nearest to `rows` that deal `count` into an even number of steps.
+    """A batch for one worker that deals `count` rows evenly into an even number of steps.
 
-    >>> even_rows(281, 32)
-    36
+    Of those the one whose steps have about `rows`.
     """
-    return -(-count // max(2, 2 * round(count / (2 * rows))))
+    steps = {batch: -(-count // batch) for batch in range(1, count)}
+    even = (batch for batch, number in steps.items() if number % 2 == 0)
+    return min(even, key=lambda batch: abs(count / steps[batch] - rows))
 
 
 def bench_scale(
