@@ -42,6 +42,7 @@ OWN_DEFAULTS = {
 """The same, on a cluster that is started on this machine for one command."""
 SMALL_DEFAULTS = {
     "RAY_worker_niceness": "0",
+    "MALLOC_ARENA_MAX": "1",  # glibc's arena of a training's thread gives memory back in each step
     "RAY_enable_metrics_collection": "0",  # nobody asks for them, nor for tasks' events
     "RAY_task_events_report_interval_ms": "0",
 }
