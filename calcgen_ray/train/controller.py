@@ -50,10 +50,14 @@ class FixedWorkers(FixedScalingPolicy):
 
 
 class Failures(DefaultFailurePolicy):
-    """What was lost is begun again as Ray does it; what the caller must mend ends at once."""
+    """What was lost is begun again as Ray does it; what the caller must mend ends at once.
+
+    After a loss it is begun again, too: storage that lags behind may look like a fault of the run.
+    """
 
     def make_decision(self, training_failed_error: Any) -> FailureDecision:
+        losses = self._worker_group_failures, self._controller_failures, self._preemption_failures
         failures = getattr(training_failed_error, "worker_failures", {})
-        if any(isinstance(ours(one), InputError) for one in failures.values()):
+        if not any(losses) and any(isinstance(ours(one), InputError) for one in failures.values()):
             return FailureDecision.RAISE
         return super().make_decision(training_failed_error)

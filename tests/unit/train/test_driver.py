@@ -45,18 +45,18 @@ def test_others_come_down_to_a_line(cause, told):
     assert "\n" not in str(error.value)
 
 
-def test_what_the_caller_must_mend_is_not_begun_again():
-    policy = Failures(FailureConfig(max_failures=2))
-
-    def decide(*causes):
-        return policy.make_decision(WorkerGroupError("failed", dict(enumerate(causes))))
-
+def test_what_the_caller_must_mend_is_begun_again_after_a_loss_alone():
     wrapped = RuntimeError("in a worker")
     wrapped._base_exc = DataError("no cell")  # as Ray Train's own wrapping has it
-    assert decide(RuntimeError("connection closed by peer"), wrapped) == FailureDecision.RAISE
-    for cause in (RuntimeError("killed"), StoppedError("told to end")):
-        assert decide(cause) == FailureDecision.RETRY
-    assert decide(RuntimeError("a third")) == FailureDecision.RAISE
+
+    def decide(policy, *causes):
+        return policy.make_decision(WorkerGroupError("failed", dict(enumerate(causes))))
+
+    fresh = Failures(FailureConfig(max_failures=3))
+    assert decide(fresh, RuntimeError("closed by peer"), wrapped) == FailureDecision.RAISE
+    for cause in (RuntimeError("killed"), StoppedError("told to end"), wrapped):
+        assert decide(fresh, cause) == FailureDecision.RETRY
+    assert decide(fresh, wrapped) == FailureDecision.RAISE
 
 
 class Losing:
