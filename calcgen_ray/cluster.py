@@ -42,7 +42,6 @@ OWN_DEFAULTS = {
 """The same, on a cluster that is started on this machine for one command."""
 SMALL_DEFAULTS = {
     "RAY_worker_niceness": "0",
-    "MALLOC_ARENA_MAX": "1",  # glibc's arena of a training's thread gives memory back in each step
     "RAY_enable_metrics_collection": "0",  # nobody asks for them, nor for tasks' events
     "RAY_task_events_report_interval_ms": "0",
 }
@@ -63,8 +62,6 @@ def connect(*, dashboard: bool = True) -> None:
     """
     import ray
 
-    from calcgen_ray.head import small
-
     if ray.is_initialized():
         return
     for name, value in TRAIN_DEFAULTS.items():
@@ -83,6 +80,8 @@ def connect(*, dashboard: bool = True) -> None:
                 "was sent: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
             ) from None
         return
+    from calcgen_ray.head import small
+
     for name, value in (OWN_DEFAULTS | (SERVE_DEFAULTS if dashboard else SMALL_DEFAULTS)).items():
         os.environ.setdefault(name, value)
     quiet |= {"num_cpus": cpu_count(), "object_store_memory": OBJECT_STORE_BYTES,
