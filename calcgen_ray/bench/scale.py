@@ -1,10 +1,9 @@
 """Two workers over one, and Ray over plain torchrun: each arm is a command of its own.
 
 A worker has the same rows a step whatever their number (weak scaling, as a cluster is used), but
-for one, a thread, and the machine's number format. Arms of the embedded size take turns, so that a
-machine that slows down slows them all: a ratio is the median of those of each round, whose arms ran
-one after the other. Those of 350M, whose steps take minutes, run once. Of a run its median step
-counts, after its first 4, or after its first where it is shorter.
+for one, a thread, and the machine's number format. The arms live at once and take turns of seconds
+(`bench/turns.py`), so that a machine that slows down slows them all. Of a run its steps count
+together, after the first ones; a ratio is the median of the rounds', each of which starts all anew.
 """
 
 from __future__ import annotations
@@ -12,26 +11,23 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from calcgen_ray import settings
+from calcgen_ray.bench.turns import Runner, runners, take_turns
 from calcgen_ray.config import Config
 from calcgen_ray.corpus.tokens import tokenise
-from calcgen_ray.errors import RunError
 from calcgen_ray.model.loading import load_model_tokenizer
 from calcgen_ray.train import journal
 from calcgen_ray.train.batches import make_batches
 
 NAME = "bench-scale"
-STEPS, WARM, ROUNDS, ROWS = 14, 4, 5, 32
-LARGE_ROWS, LARGE_BLOCK, LARGE_STEPS = 32, 512, 2
-"""About so many rows of a worker's step: 8,192 places at the embedded size, as the article's 64
-rows of 128; at 350M 16,384, where a recipe has 20 times as many."""
+ROUNDS, TURN_SECONDS = 3, 5.0
 MAKE_LARGE = """
 import sys
 import torch
@@ -48,8 +44,8 @@ load_model_tokenizer("embedded").save_pretrained(sys.argv[1])
 
 @dataclass
 class Arm:
-    """One way to run. Of each run: its median step's seconds and useful tokens a second of all
-    workers, and seconds from the command to step 1."""
+    """One way to run. Of each run: its settled steps' mean seconds and the useful tokens a second
+    of all workers in them, and seconds from the command to the end of step 1."""
 
     name: str
     workers: int
@@ -58,12 +54,8 @@ class Arm:
     rates: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
 
-    def run(self, config: Config, corpus: Path, folder: Path) -> None:
-        """Trains once more in a new folder.
-
-        Raises:
-            RunError: the command failed.
-        """
+    def command(self, config: Config, corpus: Path, folder: Path) -> list[str]:
+        """Of a training in a new folder."""
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         path = folder.with_suffix(".yaml")
@@ -71,26 +63,26 @@ class Arm:
         plain = ["torch.distributed.run", "--standalone", f"--nproc-per-node={self.workers}", "-m",
                  "calcgen_ray.bench.alone", str(path), str(corpus), str(folder)]  # fmt: skip
         command = ["calcgen_ray", "train", str(path)] if self.ray else plain
-        begin = time.time()
-        done = subprocess.run(
-            [sys.executable, "-m", *command], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RunError(f"{self.name}: {(done.stderr.strip() or 'failed').splitlines()[-1]}")
-        steps = [e for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
-        self.first.append(steps[0]["time"] - begin)
-        settled = steps[WARM:] or steps[1:]  # Ray's own processes are busy for some seconds more
-        self.seconds.append(median(step["seconds"] for step in settled))
-        self.rates.append(median(step["tokens"] / step["seconds"] for step in settled))
-        shutil.rmtree(folder)
+        return [sys.executable, "-m", *command]
+
+    def add(self, runner: Runner, steps: Sequence[journal.Entry], warm: int) -> None:
+        """Takes in the steps of a run that has ended; the first `warm` have not settled."""
+        self.first.append(runner.active(runner.turns[0][0], steps[0]["time"]))
+        settled = steps[warm:]
+        seconds = sum(runner.active(e["time"] - e["seconds"], e["time"]) for e in settled)
+        self.seconds.append(seconds / len(settled))
+        self.rates.append(sum(e["tokens"] for e in settled) / seconds)
 
 
 @dataclass(frozen=True)
 class Size:
-    """A model's size: what changes in the configuration, and the rows of a worker's step."""
+    """A model's size: what changes in the configuration, about how many rows a worker's step has,
+    and of a run's steps the number, and that of the first ones, which do not count."""
 
     changes: dict[str, Any]
     rows: int
+    steps: int
+    warm: int
 
     def of(self, config: Config, corpus: Path, workers: int) -> Config:
         """The run of so many workers: an epoch of one has twice the steps of an epoch of two.
@@ -100,13 +92,24 @@ class Size:
         """
         config = settings.replace(
             config,
-            {"run.name": NAME, "train.checkpoint_steps": 10_000, "train.valid_cells": 1,
-             "workers.count": workers, "train.batch_size": self.rows, **self.changes},
+            {"train.checkpoint_steps": 10_000, "train.valid_cells": 1,
+             "workers.count": workers, "train.batch_size": self.rows,
+             "train.steps": self.steps, **self.changes},
         )  # fmt: skip
         single = settings.replace(config, {"train.batch_size": 1, "train.micro_batch_size": 1})
         cells = tokenise(corpus, "train", load_model_tokenizer(config.model, config.revision))
         rows = even_rows(make_batches(cells, single).steps_per_epoch, self.rows)
         return settings.replace(config, {"train.batch_size": rows * workers})
+
+
+SMALL = Size({}, rows=32, steps=24, warm=4)
+"""Some 8,192 places a worker's step, as the article's 64 rows of 128."""
+LARGE = Size(
+    {"train.block_size": 512, "train.micro_batch_size": 4, "train.gradient_checkpointing": True},
+    rows=32, steps=2, warm=0,
+)  # fmt: skip
+"""Some 16,384 places, where a recipe has 20 times as many. A step takes minutes: all of it
+counts."""
 
 
 def even_rows(count: int, rows: int) -> int:
@@ -130,11 +133,10 @@ def bench_scale(
     """
     one, two = Arm("ray, 1 worker", 1, True), Arm("ray, 2 workers", 2, True)
     plain = Arm("torchrun, 2 workers", 2, False)
-    arms, small = [one, two, plain], Size({"train.steps": STEPS}, ROWS)
+    arms = [one, two, plain]
     for number in range(ROUNDS):
         say(f"embedded size, round {number + 1} of {ROUNDS}")
-        for arm in arms:
-            arm.run(small.of(config, corpus, arm.workers), corpus, Path(config.run.storage) / NAME)
+        race(arms[number:] + arms[:number], SMALL, config, corpus)
     found: dict[str, Any] = {
         "speedup_embedded": round(_ratio(two.rates, one.rates), 3),
         "ray_over_torchrun": round(_ratio(two.seconds, plain.seconds), 3),
@@ -154,18 +156,47 @@ def bench_scale(
     return found
 
 
+def race(arms: Sequence[Arm], size: Size, config: Config, corpus: Path) -> None:
+    """Runs each arm once, all by turns, and takes in their figures.
+
+    Each begins alone, and is held once its first steps are done.
+
+    Raises:
+        RunError: one failed.
+    """
+    folders, commands = [], {}
+    for number, arm in enumerate(arms):
+        folder = Path(config.run.storage) / f"{NAME}-{number}"
+        own = settings.replace(size.of(config, corpus, arm.workers), {"run.name": folder.name})
+        commands[arm.name] = arm.command(own, corpus, folder)
+        folders.append(folder)
+    with runners(commands) as racing:
+        for runner, folder in zip(racing, folders, strict=True):
+            runner.turn(partial(_settled, folder, size.warm))
+        take_turns(racing, TURN_SECONDS)
+    for arm, runner, folder in zip(arms, racing, folders, strict=True):
+        arm.add(runner, _steps(folder), size.warm)
+        shutil.rmtree(folder)
+
+
+def _settled(folder: Path, warm: int) -> bool:
+    """Whether a run has begun, and done its first steps."""
+    entries = journal.read(folder / journal.JOURNAL)
+    return sum(entry["event"] in ("start", "step") for entry in entries) > warm
+
+
+def _steps(folder: Path) -> list[journal.Entry]:
+    return [e for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
+
+
 def _large(config: Config, corpus: Path, say: Callable[[str], None]) -> list[Arm]:
     folder = Path(config.run.storage) / f"{NAME}-350m"
-    # In a process of its own: what the making leaves behind is missed by two workers of 8 GB.
+    # In a process of its own: what the making leaves behind is missed by three workers.
     subprocess.run([sys.executable, "-c", MAKE_LARGE, str(folder)], check=True, capture_output=True)
-    size = Size(
-        {"model": str(folder), "train.steps": LARGE_STEPS, "train.block_size": LARGE_BLOCK,
-         "train.micro_batch_size": 4, "train.gradient_checkpointing": True}, LARGE_ROWS,
-    )  # fmt: skip
+    size = replace(LARGE, changes={**LARGE.changes, "model": str(folder)})
     arms = [Arm("ray, 1 worker, 350M", 1, True), Arm("ray, 2 workers, 350M", 2, True)]
-    for arm in arms:
-        say(arm.name)
-        arm.run(size.of(config, corpus, arm.workers), corpus, Path(config.run.storage) / NAME)
+    say("CodeGen-350M's size")
+    race(arms, size, config, corpus)
     shutil.rmtree(folder)
     return arms
 

@@ -50,10 +50,10 @@ def family(ident: str, known: Iterable[Process]) -> set[Process]:
     """All live processes of a cluster: the known, those that bear its mark, and what they began."""
     found = {process.pid for process in known if process.alive}
     found |= {pid for pid in _pids() if _marked(pid, ident)}
-    return _with_children(found)
+    return with_children(found)
 
 
-def _with_children(found: set[int]) -> set[Process]:
+def with_children(found: set[int]) -> set[Process]:
     """Those processes and what they began: one that names itself may have written over its mark."""
     parents = {pid: int(stat[1]) for pid in _pids() if (stat := _stat(pid))}
     grown = True
@@ -67,7 +67,7 @@ def _with_children(found: set[int]) -> set[Process]:
 def of_node(ident: str, name: str) -> set[Process]:
     """All live processes of one node of a cluster."""
     mark = f"{NODE_MARKER}={name}"
-    return _with_children({p for p in _pids() if _marked(p, ident) and _has(p, mark)})
+    return with_children({p for p in _pids() if _marked(p, ident) and _has(p, mark)})
 
 
 def kill_node(ident: str, name: str) -> None:
