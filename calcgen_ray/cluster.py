@@ -33,7 +33,6 @@ SERVE_DEFAULTS = {
 """What Serve takes from the environment alone, of the processes that a cluster starts."""
 TRAIN_DEFAULTS = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths of models and folders mean the driver's
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a worker's end is seen a second sooner than at 2
 }
 """What Train and Tune take from the environment of the driver."""
 OWN_DEFAULTS = {

@@ -1,9 +1,9 @@
 """Placement groups that killed processes leave behind, given back while a training or search runs.
 
-A trial that is ended leaves its controller's group behind: its maker is dead, its job goes on, and
-its CPUs are held. And groups of a killed driver's controllers were seen that Ray had marked neither
-as the dead job's nor as the dead actor's: as it seems, what is made while both end comes too late
-for Ray, which looks once at each end. It would hold its CPUs as long as the cluster lives.
+A trial that is ended leaves its group behind: its maker is dead, its job goes on, and its CPUs are
+held. And groups of a killed driver's actors were seen that Ray had marked neither as the dead job's
+nor as the dead actor's: as it seems, what is made while both end comes too late for Ray, which
+looks once at each end. It would hold its CPUs as long as the cluster lives.
 
 Ray Train's own PlacementGroupCleaner is not used (`train/trainer.py`): it hears of a group only
 when its workers have started, asks the dashboard, and stays where a driver is killed (Ray 2.60).
@@ -50,18 +50,16 @@ def _watch(done: threading.Event, before: Set[bytes]) -> None:
 
 
 def _of_this_job() -> set[bytes]:
-    """Groups that its actors have made."""
     import ray
 
     job = ray.get_runtime_context().get_job_id()
     with suppress(RuntimeError, ray.exceptions.RayError):
-        groups = _made_by_actors()
-        return {g.placement_group_id for g in groups if g.creator_job_id.hex() == job}
+        return {g.placement_group_id for g in _groups() if g.creator_job_id.hex() == job}
     return set()
 
 
 def _remove(before: Set[bytes]) -> int:
-    """Removes the groups whose actor is dead; how many there were of this job's actors.
+    """Removes the groups whose maker is dead; how many there were of this job's actors.
 
     0 where the cluster's head does not answer: it is asked again.
     """
@@ -71,12 +69,14 @@ def _remove(before: Set[bytes]) -> int:
     held = 0
     with suppress(RuntimeError, ray.exceptions.RayError):
         job = ray.get_runtime_context().get_job_id()
-        groups = [g for g in _made_by_actors() if g.placement_group_id not in before]
+        groups = [g for g in _groups() if g.placement_group_id not in before]
         over = _over() if any(group.creator_job_id.hex() != job for group in groups) else set()
         for group in groups:
-            maker = group.creator_job_id.hex()
-            held += maker == job
-            if (maker == job or maker in over) and _is_dead(group.creator_actor_id):
+            maker, actor = group.creator_job_id.hex(), group.creator_actor_id
+            by_actor = actor not in (b"", ray.ActorID.nil().binary())
+            held += maker == job and by_actor
+            dead = _is_dead(actor) if by_actor else maker in over
+            if dead and (maker == job or maker in over):
                 ident = ray.PlacementGroupID(group.placement_group_id)
                 remove_placement_group(PlacementGroup(ident))
     return held
@@ -96,22 +96,14 @@ def _over() -> set[str]:
     return {job["JobID"] for job in jobs() if job["IsDead"]}
 
 
-def _made_by_actors() -> list[Any]:
-    """Groups that actors made, that are not detached and not removed.
+def _groups() -> list[Any]:
+    """Those that are not detached and not removed.
 
     Ray's public tables do not say who made a group.
     """
-    import ray
     from ray._private.state import state
     from ray.core.generated.gcs_pb2 import PlacementGroupTableData as Group
 
     found = state._connect_and_get_accessor().get_placement_group_table()
     groups = [Group.FromString(one) for one in found]
-    nil = ray.ActorID.nil().binary()
-    return [
-        group
-        for group in groups
-        if group.creator_actor_id not in (b"", nil)
-        and not group.is_detached
-        and group.state != Group.REMOVED
-    ]
+    return [g for g in groups if not g.is_detached and g.state != Group.REMOVED]

@@ -28,11 +28,10 @@ def run_trial(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
 
 
 def _train(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
-    from ray.tune.integration.ray_train import TuneReportCallback
-
     from calcgen_ray import settings
     from calcgen_ray.train import run
     from calcgen_ray.train.driver import fit, make_trainer
+    from calcgen_ray.tune.reports import Reports
 
     config = settings.replace(settings.from_dict(payload["config"]), proposal["values"])
     folder = Path(proposal["folder"])
@@ -41,7 +40,7 @@ def _train(proposal: Mapping[str, Any], payload: Mapping[str, Any]) -> None:
         hand_over(Path(proposal["donor"]), folder)
     corpus, device = Path(payload["corpus"]), payload["device"]
     fit(
-        lambda: make_trainer(config, corpus, folder, device, [TuneReportCallback()], patient=True),
+        lambda: make_trainer(config, corpus, folder, device, [Reports()], patient=True),
         config.workers.max_failures,
     )
 

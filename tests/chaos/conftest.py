@@ -133,7 +133,7 @@ class Machines:
         for process in processes.family(self.state.ident, self.state.nodes.values()):
             line = Path(f"/proc/{process.pid}/cmdline")
             try:
-                if line.read_bytes().startswith(b"ray::RayTrainWorker"):
+                if line.read_bytes().startswith(b"ray::TrainWorker"):
                     found.append(process.pid)
             except OSError:
                 continue

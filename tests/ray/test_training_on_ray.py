@@ -49,7 +49,8 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def two_workers(tiny_config):
-    return settings.replace(tiny_config, {"workers.count": 2})
+    """Long enough for a loss to come before its end."""
+    return settings.replace(tiny_config, {"workers.count": 2, "train.epochs": 12})
 
 
 @pytest.fixture(scope="module")

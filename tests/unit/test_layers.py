@@ -24,7 +24,7 @@ WITHIN = {
 }  # fmt: skip
 RAY_FILES = {
     "driver.py", "worker.py", "group.py", "trial.py", "orphans.py", "cluster.py", "deployment.py",
-    "trainer.py", "controller.py", "head.py",
+    "trainer.py", "controller.py", "head.py", "reports.py",
 }  # fmt: skip
 NEVER = {"judge": {"torch", "ray"}, "serving": {"calcgen_ray.train", "calcgen_ray.tune"}}
 
