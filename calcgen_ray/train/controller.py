@@ -156,7 +156,8 @@ def logged() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
 
 
 class FixedWorkers(FixedScalingPolicy):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -83,7 +84,7 @@ def _run(
 
     shutil.rmtree(folder / TUNE_FOLDER, ignore_errors=True)
     trainable = ray_tune.with_parameters(trial, payload=payload)
-    ray_tune.Tuner(
+    tuner = ray_tune.Tuner(
         ray_tune.with_resources(trainable, _DRIVER),
         tune_config=ray_tune.TuneConfig(
             num_samples=-1,
@@ -97,7 +98,13 @@ def _run(
             verbose=0,
             failure_config=ray_tune.FailureConfig(conductor.config.workers.max_failures),
         ),
-    ).fit()
+    )
+    interrupt = signal.getsignal(signal.SIGINT)
+    try:
+        tuner.fit()
+    finally:
+        if signal.getsignal(signal.SIGINT) is not interrupt:  # Tune leaves its own behind
+            signal.signal(signal.SIGINT, interrupt)
 
 
 def preflight(config: Config) -> int:

@@ -51,13 +51,16 @@ def search(tiny_config):
 def searched(search, corpus, tmp_path_factory, ray_cluster):
     """A finished search: its result and what was heard of it, by who cannot be pickled."""
     heard, folder = [], tmp_path_factory.mktemp("search")
+    interrupt = signal.getsignal(signal.SIGINT)
     with (folder.parent / "heard.log").open("w") as log:
 
         def hear(event):
             heard.append(event)
             log.write(f"{event}\n")
 
-        return tune(search, corpus, folder, hear), heard
+        found = tune(search, corpus, folder, hear)
+    assert signal.getsignal(signal.SIGINT) is interrupt  # what runs next hears Ctrl-C, too
+    return found, heard
 
 
 def test_a_search_ranks_by_perplexity(search, searched):
