@@ -99,16 +99,20 @@ class Runner:
 def runners(commands: Mapping[str, Sequence[str]]) -> Iterator[list[Runner]]:
     """A runner for each name and command; whatever is left of them ends with the block.
 
-    SIGTERM ends the block, too: processes that are held would stay for good.
+    SIGTERM ends the block, too, and the end is not disturbed: what is held would stay for good.
     """
     made = [Runner(name, command) for name, command in commands.items()]
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         yield made
     finally:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
         for one in made:
             one.close()
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def take_turns(runners: Iterable[Runner], seconds: float) -> None:
@@ -120,7 +124,8 @@ def take_turns(runners: Iterable[Runner], seconds: float) -> None:
     waiting = list(runners)
     while waiting := [one for one in waiting if not one.over]:
         for one in waiting:
-            one.turn(after(seconds))
+            alone = len(waiting) == 1
+            one.turn((lambda: False) if alone else after(seconds))
 
 
 def after(seconds: float) -> Callable[[], bool]:

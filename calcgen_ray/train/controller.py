@@ -1,4 +1,4 @@
-"""Ray Train's controller with less around it: a training's processes are its workers, no more.
+"""Ray Train's controller with less around it: on a command's own cluster nothing but its workers.
 
 Ray 2.60 starts, besides the workers, an actor each for the controller, for a meeting point of the
 workers' reports, for data sets, for sharing a cluster with Ray Data, and for orphaned placement
@@ -9,6 +9,7 @@ a core at the start, and a part of the workers' cores after it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,8 @@ LOG = "controller.log"
 class Agreed:
     """In the place of the actor by which all workers agree on the name of a report's checkpoint.
 
-    Our reports carry none, and the controller waits for all workers' reports in any case.
+    Our reports carry none, and the controller waits for all workers' reports in any case. What a
+    worker knows of a node that goes is its own: the loop asks all of them (`Loop._losing_a_node`).
     """
 
     def __init__(self) -> None:
@@ -76,6 +78,7 @@ class Workers(WorkerGroup):
     """Workers in processes of the cluster's own environment: they read none of Train's settings."""
 
     _worker_cls = TrainWorker
+    _group: Any = None
 
     def _get_worker_runtime_env(self, custom_runtime_env: Any) -> Any:
         return dict(custom_runtime_env)
@@ -100,9 +103,19 @@ class Workers(WorkerGroup):
         )
         self._decorate_worker_log_file_paths(workers)
 
+    def _create_placement_group(self, *args: Any) -> Any:
+        self._group = super()._create_placement_group(*args)
+        return self._group
+
     def _start(self) -> None:
-        with _without_meeting():
-            super()._start()
+        """Starts the workers; of a start that fails late Ray leaves them to the actor's end."""
+        try:
+            with _without_meeting():
+                super()._start()
+        except BaseException:
+            if self._group is not None:
+                self._group.shutdown()  # and the workers in it
+            raise
 
     def shutdown(self) -> None:
         with _without_meeting():
@@ -134,10 +147,19 @@ class Controller(TrainController):
 
     async def _poll_workers(self) -> Any:
         """Asked again at once: it is the workers who wait."""
+        await asyncio.sleep(0)  # what reports have set off has its turn
         return self._worker_group.poll_status(timeout=2 * POLL_SECONDS)
 
+    async def _run_control_loop_iteration(self) -> None:
+        before = self.get_state()
+        await super()._run_control_loop_iteration()
+        if self.get_state() is before:  # an elastic training waits for room
+            await asyncio.sleep(POLL_SECONDS)
+
     def end(self) -> None:
-        """Ends its workers, if there are some: what Ray leaves to the end of the actor."""
+        """Ends what is left before its time: what Ray leaves to the end of the actor."""
+        if not self.get_state().is_terminal():
+            self._controller_callback_manager.invoke_best_effort("before_controller_abort")
         if self._worker_group is not None:
             with suppress(ray.exceptions.RayError, ValueError):  # lost, or begun in part
                 self._worker_group.abort()

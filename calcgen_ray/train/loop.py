@@ -53,8 +53,9 @@ class Loop:
         device: where this worker's model lies.
         asked: whether this worker was asked to leave; looked at after each step. Where one was, all
             save a checkpoint after the same step and leave.
-        warned: whether the machine of some worker is about to be taken away. Called by all workers
-            after the same steps, some seconds apart; at the first yes a checkpoint is saved.
+        warned: whether this worker heard that the machine of some worker is about to be taken away.
+            Called by all workers after the same steps, some seconds apart; at the first yes of any
+            a checkpoint is saved.
         mirror: of the bucket that the run lies in; `folder` is then this machine's copy.
     """
 
@@ -154,7 +155,7 @@ class Loop:
         if not self.look or self.forewarned:
             return False
         self.last_look = time.monotonic()
-        self.forewarned = self.warned()
+        self.forewarned = _sum(self.warned())[0] > 0  # not all may have heard of it
         return self.forewarned
 
     def _on_plateau(self) -> bool:

@@ -59,8 +59,7 @@ def train_step(
     limit = float("inf") if clip is None else clip
     norm = nn.utils.clip_grad_norm_(module.parameters(), limit)
     optimizer.step()
-    # DDP's gradients lie in its buckets; made anew, passes without exchange would hold them twice.
-    optimizer.zero_grad(set_to_none=not isinstance(module, nn.parallel.DistributedDataParallel))
+    optimizer.zero_grad(set_to_none=True)
     return StepResult(nats, float(whole(norm)))
 
 

@@ -36,4 +36,7 @@ class Trainer(DataParallelTrainer):
                 return controller.get_result()
             finally:
                 controller.end()
+                for task in asyncio.all_tasks(loop):
+                    task.cancel()
+                loop.run_until_complete(asyncio.sleep(0))
                 loop.close()

@@ -12,13 +12,15 @@ from pathlib import Path
 import pytest
 import ray
 import torch
+from ray.exceptions import ActorUnavailableError
 from safetensors.torch import load_file
 
 from calcgen_ray import cluster, settings
 from calcgen_ray.errors import ConfigError, DataError, ResourceError
 from calcgen_ray.model import checkpoint as checkpoints
 from calcgen_ray.train import journal
-from calcgen_ray.train.driver import train
+from calcgen_ray.train.driver import START_SECONDS, train
+from calcgen_ray.train.group import _Backend
 from calcgen_ray.train.kept import CHECKPOINTS
 from calcgen_ray.train.loop import Loop
 from calcgen_ray.train.run import locked
@@ -31,7 +33,8 @@ DRIVER = f"""
 import json, sys
 from pathlib import Path
 from calcgen_ray import cluster, settings
-from calcgen_ray.train.driver import train
+from calcgen_ray.train.driver import START_SECONDS, train
+from calcgen_ray.train.group import _Backend
 try:
     config = settings.from_dict(json.loads(sys.argv[1]))
     train(config, Path(sys.argv[2]), Path(sys.argv[3]), lambda entry: None)
@@ -139,6 +142,26 @@ def test_a_killed_command_goes_on(corpus, tmp_path, unbroken, two_workers):
     assert journal.read(folder / journal.JOURNAL)[-1]["event"] != "end"
     subprocess.run(command, check=True, timeout=120, **QUIET)
     after = weights(folder)
+    assert all(torch.equal(whole[name], after[name]) for name in whole)
+
+
+def test_a_start_that_fails_late_holds_nothing(
+    two_workers, corpus, tmp_path, monkeypatch, unbroken
+):
+    """As when a node is lost while its workers are told to begin: all CPUs were theirs."""
+    heed, failed = _Backend.on_training_start, []
+
+    def lose_once(self, *arguments):
+        if not failed:
+            failed.append(True)
+            raise ActorUnavailableError("Connection reset by peer", b"0" * 16)
+        heed(self, *arguments)
+
+    monkeypatch.setattr(_Backend, "on_training_start", lose_once)
+    begun = time.monotonic()
+    train(two_workers, corpus, tmp_path / "run", lambda entry: None)
+    assert failed and time.monotonic() - begun < START_SECONDS  # nobody waited for room
+    whole, after = weights(unbroken[0]), weights(tmp_path / "run")
     assert all(torch.equal(whole[name], after[name]) for name in whole)
 
 

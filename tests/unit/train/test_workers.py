@@ -4,8 +4,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from calcgen_ray import settings
 from calcgen_ray.model.loading import load_model
 from calcgen_ray.model.packed import IGNORE, PackedLM
+from calcgen_ray.train import journal, loop
 from calcgen_ray.train.batches import fill_rows
 from calcgen_ray.train.step import train_step
 
@@ -47,3 +49,25 @@ def test_two_workers_equal_one_with_the_double_batch(tiny_model, tmp_path):
         two = torch.load(f"{store}-{rank}.pt", weights_only=True)
         for name, value in one.items():
             torch.testing.assert_close(two[name], value, atol=1e-5, rtol=0)
+
+
+def warned(rank, config, corpus, folder, store):
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    loop.WARNING_SECONDS = 0.0
+    loop.Loop(settings.from_dict(config), corpus, folder, warned=lambda: rank == 1).run()
+    dist.destroy_process_group()
+
+
+def test_a_loss_that_one_worker_alone_has_heard_of_is_saved_for_by_all(
+    tiny_config, corpus, tmp_path
+):
+    """Each writes a part of the checkpoint: one that saved by itself would wait for the other."""
+    changes = {"workers.strategy": "fsdp", "workers.count": 2, "train.sharded_checkpoints": True,
+               "train.checkpoint_steps": 1000, "train.epochs": 1}  # fmt: skip
+    config = settings.replace(tiny_config, changes).model_dump(mode="json")
+    (tmp_path / "run").mkdir()
+    mp.spawn(warned, (config, corpus, tmp_path / "run", tmp_path / "store"), nprocs=2)
+    entries = journal.read(tmp_path / "run" / journal.JOURNAL)
+    saved = [entry["step"] for entry in entries if entry["event"] == "checkpoint"]
+    assert saved == [1, entries[0]["total"]] and entries[-1]["event"] == "end"
