@@ -6,6 +6,7 @@ other meet different ones. Here each is held, all its processes stopped, while a
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -32,7 +33,9 @@ class Runner:
     def __init__(self, name: str, command: Sequence[str]) -> None:
         self.name, self.command = name, command
         self.turns: list[tuple[float, float]] = []
-        self._errors = Path(tempfile.mkstemp(prefix="calcgen-")[1])
+        handle, errors = tempfile.mkstemp(prefix="calcgen-")
+        os.close(handle)
+        self._errors = Path(errors)
         self._process: subprocess.Popen[bytes] | None = None
         self._held: set[Process] = set()
 

@@ -1,4 +1,4 @@
-"""The process group of a training's workers, made without torch in the driver or the controller."""
+"""The process group of a training's workers, made without torch in the driver."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProcessGroup(BackendConfig):
     """A group of workers that save before they leave.
 
     Ray's own TorchConfig does the same, and imports torch where it is made and where it is read: in
-    the driver and in the controller, which cost a start of two workers two seconds.
+    the driver, and in Ray's controller, which cost a start of two workers two seconds.
 
     Attributes:
         backend: of torch.distributed, gloo or nccl.

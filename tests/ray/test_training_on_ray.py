@@ -33,8 +33,7 @@ DRIVER = f"""
 import json, sys
 from pathlib import Path
 from calcgen_ray import cluster, settings
-from calcgen_ray.train.driver import START_SECONDS, train
-from calcgen_ray.train.group import _Backend
+from calcgen_ray.train.driver import train
 try:
     config = settings.from_dict(json.loads(sys.argv[1]))
     train(config, Path(sys.argv[2]), Path(sys.argv[3]), lambda entry: None)
