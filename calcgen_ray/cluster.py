@@ -43,6 +43,7 @@ SMALL_DEFAULTS = {
     "RAY_worker_niceness": "0",
     "RAY_enable_metrics_collection": "0",  # nobody asks for them, nor for tasks' events
     "RAY_task_events_report_interval_ms": "0",
+    "REPORTER_UPDATE_INTERVAL_MS": "3600000",  # nor for processes' memory and CPU
     "MALLOC_ARENA_MAX": "1",  # a training's thread has the process's memory, no heaps of its own
 }
 """What the processes of such a cluster take where it has no dashboard."""
