@@ -188,7 +188,8 @@ def await_room(
                 f"workers.{key}, or ask again later"
             )
         if not told:
-            say(f"waiting for room for {wanted} workers of {each}: {found} fit in what is free")
+            number = "1 worker" if wanted == 1 else f"{wanted} workers"
+            say(f"waiting for room for {number} of {each}: {found} fit in what is free")
             told = True
         time.sleep(1.0)
 
