@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -35,8 +35,8 @@ from ray.train.v2._internal.logging.logging import LoggingManager, SessionFileHa
 
 from calcgen_ray.errors import InputError, ours
 
-POLL_SECONDS, LOOK_SECONDS = 1.0, 0.1
-"""How long a worker keeps a poll that it has no news for, and how often it looks for some."""
+POLL_SECONDS = 1.0
+"""How long a worker keeps a poll that it has no news for."""
 LOG = "controller.log"
 """What the controller has to say, in the folder logs/train of Ray's session."""
 
@@ -63,15 +63,27 @@ class TrainWorker(RayTrainWorker):
     takes the interpreter's lock from the training each time.
     """
 
+    def run_train_fn(self, train_fn_ref: Any) -> None:
+        """Starts the training in a thread whose end wakes a poll, as a report does."""
+        super().run_train_fn(train_fn_ref)
+        here = get_train_context().execution_context
+        threading.Thread(target=_tell_the_end, args=(here,), daemon=True).start()
+
     def poll_status(self) -> Any:
         """What happened since the last poll."""
         here = get_train_context().execution_context
-        end = time.monotonic() + POLL_SECONDS
-        while here.result_queue.empty() and time.monotonic() < end:
-            if not here.training_thread_runner.is_running():
-                break
-            here.training_thread_runner._thread.join(LOOK_SECONDS)
+        reports, runner = here.result_queue, here.training_thread_runner
+        with reports.not_empty:
+            reports.not_empty.wait_for(
+                lambda: reports.queue or not runner.is_running(), POLL_SECONDS
+            )
         return super().poll_status()
+
+
+def _tell_the_end(here: Any) -> None:
+    here.training_thread_runner._thread.join()
+    with here.result_queue.not_empty:
+        here.result_queue.not_empty.notify_all()
 
 
 class Workers(WorkerGroup):

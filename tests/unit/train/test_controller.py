@@ -18,12 +18,16 @@ def training(monkeypatch):
     over, runner = threading.Event(), thread_runner.ThreadRunner()
     here = SimpleNamespace(result_queue=queue.Queue(1), training_thread_runner=runner)
     context = SimpleNamespace(
-        execution_context=here, preemption_context=SimpleNamespace(preemption_info=None)
+        execution_context=here,
+        preemption_context=SimpleNamespace(preemption_info=None),
+        checkpoint_upload_threadpool=SimpleNamespace(shutdown=lambda: None),
+        get_world_rank=lambda: 0,
     )
     for module in (controller, worker):
         monkeypatch.setattr(module, "get_train_context", lambda: context)
-    runner.run(lambda: over.wait(30) and "done")
-    yield TrainWorker(), here, over
+    made = TrainWorker()
+    made.run_train_fn(SimpleNamespace(get=lambda: lambda: over.wait(30) and "done"))
+    yield made, here, over
     over.set()
 
 
