@@ -21,6 +21,7 @@ from calcgen_ray.local_cluster.processes import Process, with_children
 
 POLL_SECONDS = 0.1
 END_SECONDS = 30
+BETWEEN_SECONDS = 2.0
 
 
 class Runner:
@@ -118,8 +119,11 @@ def runners(commands: Mapping[str, Sequence[str]]) -> Iterator[list[Runner]]:
             signal.signal(number, handler)
 
 
-def take_turns(runners: Iterable[Runner], seconds: float) -> None:
+def take_turns(runners: Iterable[Runner], seconds: float, between: Runner | None = None) -> None:
     """Runs all to their ends, each for so many seconds at a time.
+
+    Args:
+        between: one that has a turn, of `BETWEEN_SECONDS`, after each of the others', to no end.
 
     Raises:
         RunError: one failed.
@@ -127,8 +131,10 @@ def take_turns(runners: Iterable[Runner], seconds: float) -> None:
     waiting = list(runners)
     while waiting := [one for one in waiting if not one.over]:
         for one in waiting:
-            alone = len(waiting) == 1
+            alone = len(waiting) == 1 and between is None
             one.turn((lambda: False) if alone else after(seconds))
+            if between is not None:
+                between.turn(after(BETWEEN_SECONDS))
 
 
 def after(seconds: float) -> Callable[[], bool]:

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calcgen_ray.bench.scale import even_rows
+from calcgen_ray.bench.scale import LARGE, Arm, even_rows
+from calcgen_ray.bench.turns import Runner
 from calcgen_ray.corpus.packing import Plan
 
 
@@ -21,3 +22,31 @@ def test_each_of_two_workers_has_what_one_has(count, about):
 
 def test_by_hand():
     assert even_rows(281, 32) == 36  # eight steps of 35 or 36; 32 would give nine of 31
+
+
+@given(st.integers(128, 3000), st.integers(2, 32))
+def test_what_two_workers_do_in_a_step_one_does_in_two(count, about):
+    rows = [(i,) for i in range(count)]
+    batch = even_rows(count, about)
+    one, two = Plan(rows, batch, 0), Plan(rows, 2 * batch, 0)
+    for step in range(LARGE.steps + two.steps_per_epoch):
+        assert two.step(step) == one.step(2 * step) + one.step(2 * step + 1)
+
+
+def test_a_speed_is_that_of_the_settled_steps_over_the_pace_of_their_time():
+    arm, runner = Arm("one", 1, True), Runner("one", [])
+    runner.turns = [(100.0, 110.0), (120.0, 160.0)]  # it was held from 110 to 120
+    steps = [
+        {"time": 108.0, "seconds": 6.0, "tokens": 1_000_000},
+        {"time": 130.0, "seconds": 22.0, "tokens": 600},
+        {"time": 136.0, "seconds": 6.0, "tokens": 300},
+    ]
+    asked = []
+    arm.add(runner, steps, 1, lambda *span: asked.append(span) or 25.0)
+    assert asked == [(108.0, 136.0)]
+    assert arm.first == [8.0] and arm.seconds == [9.0] and arm.rates == [50.0]
+    assert arm.speeds == [2.0]
+    assert arm.figures()["reference_tokens_per_s"] == 25
+    arm = Arm("two", 1, True)
+    arm.add(runner, steps, 1)
+    assert arm.speeds == arm.rates and "reference_tokens_per_s" not in arm.figures()
