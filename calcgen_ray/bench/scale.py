@@ -233,8 +233,9 @@ def _rate(runner: Runner, steps: Sequence[journal.Entry]) -> float:
 
 
 def _pace(runner: Runner, steps: Sequence[journal.Entry], begin: float, end: float) -> float:
-    """The rate of those steps that lie between two times."""
-    return _rate(runner, [step for step in steps if begin <= _begin(step) < step["time"] <= end])
+    """The rate of those steps that lie between two times; of all, where none is as short."""
+    within = [step for step in steps if begin <= _begin(step) < step["time"] <= end]
+    return _rate(runner, within or steps[PACE.warm :])
 
 
 def _large(config: Config, corpus: Path, say: Callable[[str], None]) -> list[Arm]:
