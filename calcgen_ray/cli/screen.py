@@ -62,14 +62,16 @@ class Screen:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {text}", markup=False)
 
     def table(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Rows as a table; the columns are the first row's keys."""
+        """Rows as a table; its columns are all rows' keys, and a row may be without some."""
         drawn = Table(title=title, title_justify="left", header_style="bold")
-        for place, (key, value) in enumerate((rows[0] if rows else {}).items()):
-            right = isinstance(value, int | float) and not isinstance(value, bool)
-            short = all(len(text_of(row[key])) <= (WORD if place else NAME) for row in rows)
+        keys = list(dict.fromkeys(key for row in rows for key in row))
+        for place, key in enumerate(keys):
+            values = [row[key] for row in rows if key in row]
+            right = isinstance(values[0], int | float) and not isinstance(values[0], bool)
+            short = all(len(text_of(value)) <= (WORD if place else NAME) for value in values)
             drawn.add_column(key, justify="right" if right else "left", no_wrap=right or short)
         for row in rows:
-            drawn.add_row(*(text_of(value) for value in row.values()))
+            drawn.add_row(*(text_of(row.get(key, "")) for key in keys))
         self.console.print(drawn)
 
     def facts(self, title: str, facts: Mapping[str, Any]) -> None:
