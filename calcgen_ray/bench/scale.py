@@ -3,9 +3,9 @@
 A worker has the same rows a step whatever their number (weak scaling, as a cluster is used), but
 for one, a thread, and the machine's number format. The arms of the embedded size live at once and
 take turns of seconds (`bench/turns.py`), so that a machine that slows down slows them all. Three
-workers of 350M do not fit 24 GB: of that size one arm runs after the other, each by turns with one
-and the same small command, whose speed is the machine's pace and divides the arm's. Of a run its
-steps count together, after the first ones; a ratio is the median of the rounds'.
+workers of 350M do not fit 24 GB: of that size two workers run before and after one, so that a
+machine that slows down evenly changes nothing. Of a run its steps count together, after the first
+ones; a ratio is the median of the rounds'.
 """
 
 from __future__ import annotations
@@ -44,15 +44,10 @@ load_model_tokenizer("embedded").save_pretrained(sys.argv[1])
 """CodeGen-350M with random weights: the config.json of Salesforce/codegen-350M-mono."""
 
 
-Pace = Callable[[float, float], float]
-"""Useful tokens a second of a reference between two times."""
-
-
 @dataclass
 class Arm:
-    """One way to run. Of each run: its settled steps' mean seconds and the useful tokens a second
-    of all workers in them, seconds from the command to the end of step 1, and the useful tokens a
-    second of a reference in the same minutes, 1 where there is none."""
+    """One way to run. Of each run: its settled steps' mean seconds, the useful tokens a second of
+    all workers in them, and seconds from the command to the end of step 1."""
 
     name: str
     workers: int
@@ -60,7 +55,6 @@ class Arm:
     seconds: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
-    paces: list[float] = field(default_factory=list)
 
     def command(self, config: Config, corpus: Path, folder: Path) -> list[str]:
         """Of a training in a new folder."""
@@ -73,29 +67,22 @@ class Arm:
         command = ["calcgen_ray", "train", str(path)] if self.ray else plain
         return [sys.executable, "-m", *command]
 
-    def add(
-        self, runner: Runner, steps: Sequence[journal.Entry], warm: int, pace: Pace | None = None
-    ) -> None:
+    def add(self, runner: Runner, steps: Sequence[journal.Entry], warm: int) -> None:
         """Takes in the steps of a run that has ended; the first `warm` have not settled."""
         self.first.append(runner.active(runner.turns[0][0], steps[0]["time"]))
         settled = steps[warm:]
-        self.seconds.append(_active(runner, settled) / len(settled))
-        self.rates.append(_rate(runner, settled))
-        self.paces.append(pace(_begin(settled[0]), settled[-1]["time"]) if pace else 1.0)
-
-    @property
-    def speeds(self) -> list[float]:
-        """Of each run its rate over the reference's."""
-        return [rate / pace for rate, pace in zip(self.rates, self.paces, strict=True)]
+        active = sum(
+            runner.active(step["time"] - step["seconds"], step["time"]) for step in settled
+        )
+        self.seconds.append(active / len(settled))
+        self.rates.append(sum(step["tokens"] for step in settled) / active)
 
     def figures(self) -> dict[str, float]:
         """Medians over the runs, to be read."""
-        found = {"step_s": round(median(self.seconds), 3),
-                 "tokens_per_s": round(median(self.rates)),
-                 "first_step_s": round(median(self.first), 1),
-                 "runs": len(self.seconds)}  # fmt: skip
-        pace = median(self.paces)
-        return found if pace == 1.0 else found | {"reference_tokens_per_s": round(pace)}
+        return {"step_s": round(median(self.seconds), 3),
+                "tokens_per_s": round(median(self.rates)),
+                "first_step_s": round(median(self.first), 1),
+                "runs": len(self.seconds)}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -130,12 +117,10 @@ SMALL = Size({}, rows=32, steps=24, warm=4)
 """Some 8,192 places a worker's step, as the article's 64 rows of 128."""
 LARGE = Size(
     {"train.block_size": 512, "train.micro_batch_size": 4, "train.gradient_checkpointing": True},
-    rows=8, steps=2, warm=1,
+    rows=16, steps=3, warm=2,
 )  # fmt: skip
-"""Some 4,096 places, where a recipe has 60 times as many. The first step makes AdamW's moments and
-touches its gigabytes for the first time, which a virtual machine must ask its host for."""
-PACE = Size({}, rows=8, steps=100_000, warm=4)
-"""Of the reference: it runs for as long as it is wanted."""
+"""As many places, where a recipe has 30 times as many. The first step makes AdamW's moments, so
+that the second, too, touches gigabytes that a virtual machine must ask its host for."""
 
 
 def even_rows(count: int, rows: int) -> int:
@@ -164,46 +149,37 @@ def bench_scale(
         say(f"embedded size, round {number + 1} of {ROUNDS}")
         race(arms[number:] + arms[:number], SMALL, config, corpus)
     found: dict[str, Any] = {
-        "speedup_embedded": round(_ratio(two.speeds, one.speeds), 3),
+        "speedup_embedded": round(_ratio(two.rates, one.rates), 3),
         "ray_over_torchrun": round(_ratio(two.seconds, plain.seconds), 3),
         "ray_start_s": round(median(two.first) - median(plain.first), 1),
     }
     say(", ".join(f"{key} {value}" for key, value in found.items()))
     if large:
-        big = _large(config, corpus, say)
-        found["speedup_350m"] = round(_ratio(big[1].speeds, big[0].speeds), 3)
-        arms += big
+        one, two = _large(config, corpus, say)
+        found["speedup_350m"] = round(median(two.rates) / median(one.rates), 3)
+        arms += [one, two]
     return found | {"arms": {arm.name: arm.figures() for arm in arms}}
 
 
-def race(
-    arms: Sequence[Arm], size: Size, config: Config, corpus: Path, paced: bool = False
-) -> None:
+def race(arms: Sequence[Arm], size: Size, config: Config, corpus: Path) -> None:
     """Runs each arm once, all by turns, and takes in their figures.
 
     Each begins alone, and is held once its first steps are done.
 
-    Args:
-        paced: a reference has turns between theirs, and tells the machine's pace.
-
     Raises:
         RunError: one failed.
     """
-    entrants = [(arm, size) for arm in arms]
-    if paced:
-        entrants.append((Arm("torchrun, 1 worker, the reference", 1, False), PACE))
-    folders = [Path(config.run.storage) / f"{NAME}-{n}" for n in range(len(entrants))]
+    folders = [Path(config.run.storage) / f"{NAME}-{n}" for n in range(len(arms))]
     commands = {}
-    for (arm, its), folder in zip(entrants, folders, strict=True):
-        own = settings.replace(its.of(config, corpus, arm.workers), {"run.name": folder.name})
+    for arm, folder in zip(arms, folders, strict=True):
+        own = settings.replace(size.of(config, corpus, arm.workers), {"run.name": folder.name})
         commands[arm.name] = arm.command(own, corpus, folder)
     with runners(commands) as racing:
-        for runner, folder, (_, its) in zip(racing, folders, entrants, strict=True):
-            runner.turn(partial(_settled, folder, its.warm))
-        take_turns(racing[: len(arms)], TURN_SECONDS, racing[-1] if paced else None)
-    pace = partial(_pace, racing[-1], _steps(folders[-1])) if paced else None
+        for runner, folder in zip(racing, folders, strict=True):
+            runner.turn(partial(_settled, folder, size.warm))
+        take_turns(racing, TURN_SECONDS)
     for number, arm in enumerate(arms):
-        arm.add(racing[number], _steps(folders[number]), size.warm, pace)
+        arm.add(racing[number], _steps(folders[number]), size.warm)
     for folder in folders:
         shutil.rmtree(folder)
 
@@ -218,40 +194,19 @@ def _steps(folder: Path) -> list[journal.Entry]:
     return [e for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
 
 
-def _begin(step: journal.Entry) -> float:
-    return float(step["time"] - step["seconds"])
-
-
-def _active(runner: Runner, steps: Sequence[journal.Entry]) -> float:
-    return sum(runner.active(_begin(step), step["time"]) for step in steps)
-
-
-def _rate(runner: Runner, steps: Sequence[journal.Entry]) -> float:
-    """Useful tokens a second of all workers."""
-    tokens: int = sum(step["tokens"] for step in steps)
-    return tokens / _active(runner, steps)
-
-
-def _pace(runner: Runner, steps: Sequence[journal.Entry], begin: float, end: float) -> float:
-    """The rate of those steps that lie between two times; of all, where none is as short."""
-    within = [step for step in steps if begin <= _begin(step) < step["time"] <= end]
-    return _rate(runner, within or steps[PACE.warm :])
-
-
-def _large(config: Config, corpus: Path, say: Callable[[str], None]) -> list[Arm]:
+def _large(config: Config, corpus: Path, say: Callable[[str], None]) -> tuple[Arm, Arm]:
     """One worker does in two steps what two do in one: the arms' steps have the same rows."""
     folder = Path(config.run.storage) / f"{NAME}-350m"
-    # In a process of its own: what the making leaves behind is missed by two workers of 8 GB.
+    # In a process of its own: what the making leaves behind is missed by two workers of 10 GB.
     subprocess.run([sys.executable, "-c", MAKE_LARGE, str(folder)], check=True, capture_output=True)
     size = replace(LARGE, changes={**LARGE.changes, "model": str(folder)})
-    arms = [Arm("ray, 1 worker, 350M", 1, True), Arm("ray, 2 workers, 350M", 2, True)]
-    for arm in arms:
+    one, two = Arm("ray, 1 worker, 350M", 1, True), Arm("ray, 2 workers, 350M", 2, True)
+    for arm in (two, one, two):
         say(arm.name)
         times = 2 // arm.workers
-        own = replace(size, steps=times * size.steps, warm=times * size.warm)
-        race([arm], own, config, corpus, paced=True)
+        race([arm], replace(size, steps=times * size.steps, warm=times * size.warm), config, corpus)
     shutil.rmtree(folder)
-    return arms
+    return one, two
 
 
 def _ratio(these: list[float], those: list[float]) -> float:

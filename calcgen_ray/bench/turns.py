@@ -21,7 +21,6 @@ from calcgen_ray.local_cluster.processes import Process, with_children
 
 POLL_SECONDS = 0.1
 END_SECONDS = 30
-BETWEEN_SECONDS = 2.0
 
 
 class Runner:
@@ -119,11 +118,8 @@ def runners(commands: Mapping[str, Sequence[str]]) -> Iterator[list[Runner]]:
             signal.signal(number, handler)
 
 
-def take_turns(runners: Iterable[Runner], seconds: float, between: Runner | None = None) -> None:
+def take_turns(runners: Iterable[Runner], seconds: float) -> None:
     """Runs all to their ends, each for so many seconds at a time.
-
-    Args:
-        between: one that has a turn, of `BETWEEN_SECONDS`, after each of the others', to no end.
 
     Raises:
         RunError: one failed.
@@ -131,10 +127,8 @@ def take_turns(runners: Iterable[Runner], seconds: float, between: Runner | None
     waiting = list(runners)
     while waiting := [one for one in waiting if not one.over]:
         for one in waiting:
-            alone = len(waiting) == 1 and between is None
+            alone = len(waiting) == 1
             one.turn((lambda: False) if alone else after(seconds))
-            if between is not None:
-                between.turn(after(BETWEEN_SECONDS))
 
 
 def after(seconds: float) -> Callable[[], bool]:

@@ -9,7 +9,6 @@ import time
 
 import pytest
 
-from calcgen_ray.bench import turns
 from calcgen_ray.bench.turns import after, runners, take_turns
 from calcgen_ray.errors import RunError
 
@@ -65,21 +64,6 @@ def test_all_run_to_their_ends_by_turns(tmp_path):
         assert all(one.over and len(one.turns) > 1 for one in racing)
         ends = sorted(span for one in racing for span in one.turns)
     assert all(mine[1] <= following[0] for mine, following in itertools.pairwise(ends))
-
-
-def test_one_between_has_a_turn_after_each_of_the_others_and_is_not_waited_for(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(turns, "BETWEEN_SECONDS", 0.1)
-    code = "import time\nfor _ in range(30): time.sleep(0.01)"
-    commands = {"one": python(code), "two": python(code), "for ever": python(TICK, tmp_path / "t")}
-    with runners(commands) as (one, two, endless):
-        take_turns([one, two], 0.1, endless)
-        assert one.over and two.over and not endless.over
-        assert len(endless.turns) == len(one.turns) + len(two.turns)
-        ends = sorted(span for each in (one, two, endless) for span in each.turns)
-    assert all(mine[1] <= following[0] for mine, following in itertools.pairwise(ends))
-    assert still(tmp_path / "t")
 
 
 def test_what_fails_is_named_and_ends_the_others(tmp_path):
