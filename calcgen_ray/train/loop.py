@@ -80,6 +80,8 @@ class Loop:
         kind: runtime.Device = "cpu" if device == "cpu" else "gpu"
         self.autocast = runtime.pick_precision(config.train.precision, kind) == "bf16"
         runtime.seed_all(config.run.seed)
+        if kind == "cpu":
+            runtime.keep_memory()
         self.tokenizer = load_model_tokenizer(config.model, config.revision)
         self.batches = make_batches(tokenise(corpus, "train", self.tokenizer), config)
         self.valid = self._valid_cells(tokenise(corpus, "valid", self.tokenizer))
@@ -183,7 +185,6 @@ class Loop:
             self.optimizer,
             [rows.to(self.device) for rows in passes],
             tokens=tokens,
-            world_size=self.world_size,
             clip=self.config.optim.clip,
             autocast=self.autocast,
             single=self.batches.single,

@@ -5,13 +5,13 @@ runs and let go again; gradients and AdamW's moments are only ever held in parts
 carry is bf16 where the run computes in bf16; weights and gradients' sums stay in float32.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.futures import Future
 
 from calcgen_ray.model.packed import PackedLM
 
@@ -21,7 +21,7 @@ Strategy = Literal["ddp", "fsdp"]
 def distribute(
     lm: PackedLM, strategy: Strategy, world_size: int, device: str, bf16: bool
 ) -> nn.Module:
-    """The module that each worker calls; its gradients are means over the workers.
+    """The module that each worker calls; its gradients are sums over the workers.
 
     Under FSDP `lm` itself is changed: its parameters become DTensors, so the optimizer is made
     after this. A single worker keeps the model as it is.
@@ -31,14 +31,35 @@ def distribute(
     lm.to(device)
     if world_size == 1:
         return lm
-    return nn.parallel.DistributedDataParallel(
-        lm, broadcast_buffers=False, gradient_as_bucket_view=True
+    # None is unused. But else DDP deals its buckets anew after a run's first step, and of three or
+    # more workers it hangs on a gradient's place in its bucket in what order it is summed.
+    module = nn.parallel.DistributedDataParallel(
+        lm, broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=True
     )
+    module.register_comm_hook(None, _summed)
+    return module
+
+
+# torch reads a hook's annotations, so that this file's may not be strings.
+def _summed(group: dist.ProcessGroup | None, bucket: dist.GradBucket) -> Future[Tensor]:
+    """Of all workers. DDP itself takes means, times 1/n before a gradient lies in its bucket and
+    over n after that, so that a run that goes on would differ in its last bits."""
+    work = dist.all_reduce(bucket.buffer(), group=group, async_op=True)
+    summed: Future[Tensor] = work.get_future().then(lambda done: done.value()[0])
+    return summed
+
+
+def clear_gradients(module: nn.Module) -> None:
+    """To zero where they lie in DDP's buckets: let go, passes that are not exchanged would hold
+    them a second time. Else they are let go."""
+    in_buckets = isinstance(module, nn.parallel.DistributedDataParallel)
+    module.zero_grad(set_to_none=not in_buckets)
 
 
 def _sharded(lm: PackedLM, world_size: int, device: str, bf16: bool) -> nn.Module:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import (
+        FSDPModule,
         MixedPrecisionPolicy,
         fully_shard,
         register_fsdp_forward_method,
@@ -53,6 +74,10 @@ def _sharded(lm: PackedLM, world_size: int, device: str, bf16: bool) -> nn.Modul
         if hasattr(block, "packed"):  # called in place of forward, whose hooks gather the weights
             register_fsdp_forward_method(block, "packed")
     fully_shard(lm, mesh=mesh, mp_policy=policy)
+    for part in lm.modules():
+        if isinstance(part, FSDPModule):
+            part.set_gradient_divide_factor(1.0)
+            part.set_force_sum_reduction_for_comms(True)
     return lm
 
 

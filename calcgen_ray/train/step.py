@@ -16,7 +16,7 @@ from torch import nn
 from torch.distributed.fsdp import FSDPModule
 
 from calcgen_ray.model.packed import Rows
-from calcgen_ray.train.parallel import whole
+from calcgen_ray.train.parallel import clear_gradients, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,6 @@ def train_step(
     passes: Sequence[Rows],
     *,
     tokens: int,
-    world_size: int = 1,
     clip: float | None = 1.0,
     autocast: bool = False,
     single: bool = False,
@@ -41,7 +40,7 @@ def train_step(
     """Forward, backward and update over one worker's share of a step.
 
     Args:
-        module: `PackedLM` as `parallel.distribute` gives it.
+        module: `PackedLM` as `parallel.distribute` gives it, which sums gradients over workers.
         passes: rows of each forward pass, already on the device; the gradient is exchanged once,
             with the last.
         tokens: scored tokens of the whole step, over all workers and passes.
@@ -53,13 +52,12 @@ def train_step(
             device = rows.input_ids.device.type
             with torch.autocast(device, torch.bfloat16, enabled=autocast):
                 loss = module(rows, single)
-            # Gradients are averaged over workers; the sum is wanted.
-            (loss * (world_size / tokens)).backward()
+            (loss / tokens).backward()
         nats += float(loss.detach())
     limit = float("inf") if clip is None else clip
     norm = nn.utils.clip_grad_norm_(module.parameters(), limit)
     optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
+    clear_gradients(module)
     return StepResult(nats, float(whole(norm)))
 
 

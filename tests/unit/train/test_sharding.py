@@ -107,3 +107,14 @@ def test_a_checkpoint_in_parts_is_read_by_one_worker(runs, tiny_config, corpus, 
     train(tiny_config, corpus, (broken, PARTS, None), world_size=1)
     assert losses(broken) == pytest.approx(losses(runs / "whole"), abs=1e-4)
     assert json.loads((weights(broken)[0] / "training/state.json").read_text())["world_size"] == 1
+
+
+def test_three_workers_that_go_on_end_with_the_same_bits(tiny_config, corpus, tmp_path):
+    """Their gradients are summed, not divided, wherever they lie; two passes a step, so that they
+    lie outside DDP's buckets at first."""
+    changes = {"train.batch_size": 6, "train.micro_batch_size": 1}
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(tiny_config, corpus, (whole, changes, None), (broken, changes, 4), world_size=3)
+    train(tiny_config, corpus, (broken, changes, None), world_size=3)
+    assert losses(broken) == losses(whole) and len(losses(whole)) == 6
+    torch.testing.assert_close(weights(broken)[1], weights(whole)[1], rtol=0, atol=0)

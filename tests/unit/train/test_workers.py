@@ -9,6 +9,7 @@ from calcgen_ray.model.loading import load_model
 from calcgen_ray.model.packed import IGNORE, PackedLM
 from calcgen_ray.train import journal, loop
 from calcgen_ray.train.batches import fill_rows
+from calcgen_ray.train.parallel import distribute
 from calcgen_ray.train.step import train_step
 
 
@@ -20,10 +21,10 @@ def rows():
 def stepped(model, mine, tokens, world_size):
     """Parameters after one step of plain gradient descent: the gradient, with its sign."""
     lm = PackedLM(model, "sdpa")
-    module = torch.nn.parallel.DistributedDataParallel(lm) if world_size > 1 else lm
+    module = distribute(lm, "ddp", world_size, "cpu", bf16=False)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     passes = [fill_rows(part, 64) for part in mine]
-    train_step(module, optimizer, passes, tokens=tokens, world_size=world_size, clip=None)
+    train_step(module, optimizer, passes, tokens=tokens, clip=None)
     return {name: p.detach().clone() for name, p in model.named_parameters()}
 
 
