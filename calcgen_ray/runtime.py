@@ -63,7 +63,9 @@ def keep_memory() -> None:
     """Lets this process keep what it has freed, for the next pass asks for as much again.
 
     By glibc's malloc, which gives back what is large: each pass would have its gigabytes from the
-    system page by page, and a virtual machine its own from its host. Elsewhere nothing changes.
+    system page by page, and a virtual machine its own from its host. With another malloc nothing
+    changes. In a thread, as Ray's workers train, it holds with `MALLOC_ARENA_MAX` 1 alone, which a
+    command's own cluster sets: an arena of a thread's own has pieces of 64 MB at most.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -5,7 +5,7 @@ for one, a thread, and the machine's number format. The arms of the embedded siz
 take turns of seconds (`bench/turns.py`), so that a machine that slows down slows them all. Three
 workers of 350M do not fit 24 GB: of that size two workers run before and after one, so that a
 machine that slows down evenly changes nothing. Of a run its steps count together, after the first
-ones; a ratio is the median of the rounds'.
+ones; a ratio is the median of the rounds', at 350M that of both arms' medians.
 """
 
 from __future__ import annotations

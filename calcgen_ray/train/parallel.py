@@ -31,7 +31,7 @@ def distribute(
     lm.to(device)
     if world_size == 1:
         return lm
-    # None is unused. But else DDP deals its buckets anew after a run's first step, and of three or
+    # Every parameter is used. But else DDP deals its buckets anew after a run's first step, and of three or
     # more workers it hangs on a gradient's place in its bucket in what order it is summed.
     module = nn.parallel.DistributedDataParallel(
         lm, broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=True

@@ -18,7 +18,7 @@ def search(tiny_config):
     return settings.replace(
         tiny_config,
         {
-            "train.epochs": 12, "train.batch_size": 2, "workers.max_failures": 100,
+            "train.epochs": 30, "train.batch_size": 2, "workers.max_failures": 100,
             "tune.trials": 4, "tune.scheduler": "none", "tune.searcher": "grid",
             "tune.space": {"optim.lr": {"choice": [1e-5, 1e-4, 1e-3, 1e-2]}},
         },
