@@ -31,8 +31,8 @@ def distribute(
     lm.to(device)
     if world_size == 1:
         return lm
-    # Every parameter is used. But else DDP deals its buckets anew after a run's first step, and of three or
-    # more workers it hangs on a gradient's place in its bucket in what order it is summed.
+    # No parameter is unused. But else DDP deals its buckets anew after a run's first step, and of
+    # three or more workers it hangs on a gradient's place there in what order it is summed.
     module = nn.parallel.DistributedDataParallel(
         lm, broadcast_buffers=False, gradient_as_bucket_view=True, find_unused_parameters=True
     )
