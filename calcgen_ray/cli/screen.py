@@ -62,16 +62,14 @@ class Screen:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {text}", markup=False)
 
     def table(self, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Rows as a table; its columns are all rows' keys, and a row may be without some."""
+        """Rows as a table; the columns are the first row's keys."""
         drawn = Table(title=title, title_justify="left", header_style="bold")
-        keys = list(dict.fromkeys(key for row in rows for key in row))
-        for place, key in enumerate(keys):
-            values = [row[key] for row in rows if key in row]
-            right = isinstance(values[0], int | float) and not isinstance(values[0], bool)
-            short = all(len(text_of(value)) <= (WORD if place else NAME) for value in values)
+        for place, (key, value) in enumerate((rows[0] if rows else {}).items()):
+            right = isinstance(value, int | float) and not isinstance(value, bool)
+            short = all(len(text_of(row[key])) <= (WORD if place else NAME) for row in rows)
             drawn.add_column(key, justify="right" if right else "left", no_wrap=right or short)
         for row in rows:
-            drawn.add_row(*(text_of(row.get(key, "")) for key in keys))
+            drawn.add_row(*(text_of(value) for value in row.values()))
         self.console.print(drawn)
 
     def facts(self, title: str, facts: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ for size in (200, 200, 50, 150):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's malloc")
 def test_what_a_pass_has_freed_is_there_for_the_next_one():
-    told = subprocess.run([sys.executable, "-c", PASSES], capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-c", PASSES], stdout=subprocess.PIPE, text=True, check=True
+    )
     first, *others = map(int, told.stdout.split())
     assert first > 10_000 and max(others) < 1_000

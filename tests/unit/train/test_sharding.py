@@ -44,9 +44,12 @@ def train(config, corpus, *runs, world_size=2):
     mp.spawn(worker, (told, corpus, str(store), world_size), nprocs=world_size)
 
 
+def of_steps(folder, key):
+    return [e[key] for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
+
+
 def losses(folder):
-    steps = [e for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
-    return [step["loss"] for step in steps]
+    return of_steps(folder, "loss")
 
 
 def weights(folder):
@@ -71,6 +74,8 @@ def runs(tiny_config, corpus, tmp_path_factory):
 
 def test_fsdp_has_ddps_losses_and_weights(runs):
     assert losses(runs / "whole") == pytest.approx(losses(runs / "ddp"), abs=1e-4)
+    norms = of_steps(runs / "ddp", "grad_norm")
+    assert of_steps(runs / "whole", "grad_norm") == pytest.approx(norms, rel=1e-3)
     path, mine = weights(runs / "whole")
     for name, value in weights(runs / "ddp")[1].items():
         torch.testing.assert_close(mine[name], value, atol=1e-4, rtol=0)
