@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 from calcgen_ray import settings
+from calcgen_ray.bench.cores import cores_speedup
 from calcgen_ray.bench.turns import Runner, runners, take_turns
 from calcgen_ray.config import Config
 from calcgen_ray.corpus.tokens import tokenise
@@ -140,23 +141,28 @@ def bench_scale(
 
     Returns speedup_embedded and speedup_350m (useful tokens a second, two workers over one),
     ray_over_torchrun (a step of two workers), ray_start_s (from the command to the first step,
-    Ray's less torchrun's), and each arm's figures.
+    Ray's less torchrun's), speedup_cores (what bounds them: `bench/cores.py`, before each round;
+    speedup_cores_350m before each arm), and each arm's figures.
     """
     one, two = Arm("ray, 1 worker", 1, True), Arm("ray, 2 workers", 2, True)
     plain = Arm("torchrun, 2 workers", 2, False)
     arms = [one, two, plain]
+    bounds = []
     for number in range(ROUNDS):
+        bounds.append(_bound(say))
         say(f"embedded size, round {number + 1} of {ROUNDS}")
         race(arms[number:] + arms[:number], SMALL, config, corpus)
     found: dict[str, Any] = {
         "speedup_embedded": round(_ratio(two.rates, one.rates), 3),
         "ray_over_torchrun": round(_ratio(two.seconds, plain.seconds), 3),
         "ray_start_s": round(median(two.first) - median(plain.first), 1),
+        "speedup_cores": median(bounds),
     }
     say(", ".join(f"{key} {value}" for key, value in found.items()))
     if large:
-        one, two = _large(config, corpus, say)
+        one, two, bounds = _large(config, corpus, say)
         found["speedup_350m"] = round(median(two.rates) / median(one.rates), 3)
+        found["speedup_cores_350m"] = median(bounds)
         arms += [one, two]
     return found | {"arms": {arm.name: arm.figures() for arm in arms}}
 
@@ -194,19 +200,29 @@ def _steps(folder: Path) -> list[journal.Entry]:
     return [e for e in journal.read(folder / journal.JOURNAL) if e["event"] == "step"]
 
 
-def _large(config: Config, corpus: Path, say: Callable[[str], None]) -> tuple[Arm, Arm]:
+def _large(
+    config: Config, corpus: Path, say: Callable[[str], None]
+) -> tuple[Arm, Arm, list[float]]:
     """One worker does in two steps what two do in one: the arms' steps have the same rows."""
     folder = Path(config.run.storage) / f"{NAME}-350m"
     # In a process of its own: what the making leaves behind is missed by two workers of 10 GB.
     subprocess.run([sys.executable, "-c", MAKE_LARGE, str(folder)], check=True, capture_output=True)
     size = replace(LARGE, changes={**LARGE.changes, "model": str(folder)})
     one, two = Arm("ray, 1 worker, 350M", 1, True), Arm("ray, 2 workers, 350M", 2, True)
+    bounds = []
     for arm in (two, one, two):
+        bounds.append(_bound(say))
         say(arm.name)
         times = 2 // arm.workers
         race([arm], replace(size, steps=times * size.steps, warm=times * size.warm), config, corpus)
     shutil.rmtree(folder)
-    return one, two
+    return one, two, bounds
+
+
+def _bound(say: Callable[[str], None]) -> float:
+    found = round(cores_speedup(), 3)
+    say(f"two cores, without a model: {found} times one")
+    return found
 
 
 def _ratio(these: list[float], those: list[float]) -> float:
