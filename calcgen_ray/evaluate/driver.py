@@ -34,6 +34,9 @@ Notify = Callable[[str, int, int], None]
 LOST_ACTORS = 3
 """A task is tried on so many actors, since its own code may be what ends them."""
 
+CLOSE_SECONDS = 10
+"""That actors have to remove what they put on their node's disk."""
+
 
 def evaluate(
     targets: Sequence[str], config: Config, corpus: Path, notify: Notify = lambda *_: None
@@ -139,6 +142,11 @@ class Station:
     def pid(self) -> int:
         return os.getpid()
 
+    def close(self) -> None:
+        """Removes the engine's converted weights and the judge's folders."""
+        if self._examiner is not None:
+            self._opening.__exit__(None, None, None)
+
 
 class Actors:
     """Ray actors that each work off a task at a time; one that is lost is replaced.
@@ -163,6 +171,9 @@ class Actors:
     def __exit__(self, *raised: object) -> None:
         import ray
 
+        if raised[0] is None:  # else they may be at work, and who interrupts does not wait
+            closing = [actor.close.remote() for actor in self._all]
+            ray.wait(closing, num_returns=len(closing), timeout=CLOSE_SECONDS)
         for actor in self._all:
             ray.kill(actor)
 

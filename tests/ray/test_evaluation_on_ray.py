@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calcgen_ray import settings
+from calcgen_ray import cluster, settings
 from calcgen_ray.errors import CheckpointError, DataError, EvaluationError, ResourceError
 from calcgen_ray.evaluate import records
 from calcgen_ray.evaluate.driver import Actors, evaluate
@@ -17,6 +17,22 @@ from calcgen_ray.evaluate.examiner import open_examiner, tasks
 from calcgen_ray.evaluate.records import Record
 
 pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """Where processes of the cluster put what is temporary."""
+    folder = tmp_path_factory.mktemp("scratch")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def ray_cluster(scratch):
+    cluster.connect(dashboard=False)
+    yield
+    cluster.disconnect()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +55,13 @@ def serial(config, corpus, tiny_model) -> list[Record]:
         return [r for task in tasks(config.evaluate, corpus) for r in examiner.examine(task)]
 
 
-def test_records_equal_those_of_a_serial_run(config, corpus, tiny_model, serial, ray_cluster):
+def left_in(folder):
+    return [path.name for path in folder.iterdir() if path.name.startswith("calcgen-")]
+
+
+def test_records_equal_those_of_a_serial_run(
+    config, corpus, tiny_model, serial, ray_cluster, scratch
+):
     heard = []
     [(subject, figures)] = evaluate(
         [str(tiny_model)], config, corpus, lambda *told: heard.append(told)
@@ -49,6 +71,7 @@ def test_records_equal_those_of_a_serial_run(config, corpus, tiny_model, serial,
     assert figures["perplexity"] > 1 and figures["samples"] == 2 and figures["problems"] == 6
     assert figures["isolation"] == config.judge.isolation
     assert heard[0][1:] == (0, 3) and heard[-1][1:] == (3, 3)
+    assert left_in(scratch) == []  # neither converted weights nor a judge's folders
 
     heard.clear()  # what was measured is not measured again
     [(same, known)] = evaluate([str(tiny_model)], config, corpus, lambda *told: heard.append(told))
