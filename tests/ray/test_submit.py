@@ -22,8 +22,8 @@ base: embedded
 model: model
 run: {name: small}
 corpus:
-  {docstrings: [], folders: [notes], synthetic: {count: 0}, run_cells: false, dedupe: false,
-   valid_fraction: 0.2}
+  {docstrings: [], folders: [notes], synthetic: {count: 0}, drills: 0, run_cells: false,
+   dedupe: false, valid_fraction: 0.2}
 train: {epochs: 1, block_size: 128, batch_size: 4, micro_batch_size: 2, precision: fp32}
 workers: {count: 2}
 """

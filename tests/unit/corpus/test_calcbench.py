@@ -59,7 +59,7 @@ def test_depth_by_hand() -> None:
 def test_its_docstrings_are_left_out_of_corpora(tmp_path) -> None:
     overrides = [
         f"run.storage={tmp_path}", "corpus.docstrings=[sympy.series.limits]",
-        "corpus.synthetic.count=10", "corpus.run_cells=false",
+        "corpus.synthetic.count=10", "corpus.drills=0", "corpus.run_cells=false",
     ]  # fmt: skip
     folder = build(settings.load("embedded", overrides))
     read = {record.document for split in ("train", "valid") for record in store.read(folder, split)}
